@@ -1,0 +1,88 @@
+"""Every error that reaches a user. Each message is one line that says what to do.
+
+VLSearchError
+├── SettingsError           a setting, flag or config file is wrong
+├── PluginError             a plugin is unknown, clashes or can't be imported
+│   └── MissingExtraError   it needs a package that an extra brings
+├── EncoderError            the encoder can't encode
+│   └── CheckpointError     its checkpoint can't be loaded
+├── LibraryError            the library can't be opened or used
+│   └── LibraryBusyError    another process writes to it
+├── RootError               a path lies outside the roots, or no root is allowed yet
+├── ImageError              one picture can't be read
+├── QueryError              a search can't be understood
+├── ServerError             the MCP server can't start
+└── CancelledError          the caller asked to stop; what is done stays
+"""
+
+__all__ = [
+    "CancelledError",
+    "CheckpointError",
+    "EncoderError",
+    "ImageError",
+    "LibraryBusyError",
+    "LibraryError",
+    "MissingExtraError",
+    "PluginError",
+    "QueryError",
+    "RootError",
+    "ServerError",
+    "SettingsError",
+    "VLSearchError",
+]
+
+
+class VLSearchError(Exception):
+    """Base of every error that mcp-vlsearch raises on purpose."""
+
+
+class SettingsError(VLSearchError):
+    """A setting, flag or config file is wrong."""
+
+
+class PluginError(VLSearchError):
+    """A plugin is unknown, registered twice or fails to import."""
+
+
+class MissingExtraError(PluginError):
+    """A plugin needs a package that is not installed; the message carries the pip line."""
+
+
+class EncoderError(VLSearchError):
+    """The encoder can't encode."""
+
+
+class CheckpointError(EncoderError):
+    """The checkpoint can't be found, read or fitted into memory."""
+
+
+class LibraryError(VLSearchError):
+    """The library can't be opened or used."""
+
+
+class LibraryBusyError(LibraryError):
+    """Another process is writing to the library."""
+
+
+class RootError(VLSearchError):
+    """A path lies outside the roots, or no root is allowed yet."""
+
+
+class ImageError(VLSearchError):
+    """One picture can't be read; ``retry`` says that it may work another time."""
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        super().__init__(message)
+        self.retry = retry
+
+
+class QueryError(VLSearchError):
+    """A search can't be understood."""
+
+
+class ServerError(VLSearchError):
+    """The MCP server can't start."""
+
+
+class CancelledError(VLSearchError):
+    """The caller asked to stop; finished batches stay."""

@@ -1,0 +1,181 @@
+"""The results and filters of the public contract, shared by every face."""
+
+from datetime import datetime
+from pathlib import PurePath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "EncoderState",
+    "EncoderStatus",
+    "Failure",
+    "Filters",
+    "Hit",
+    "IndexReport",
+    "IndexStatus",
+    "LibraryStatus",
+    "MinRelevance",
+    "Near",
+    "Orientation",
+    "Relevance",
+    "RemoveReport",
+    "RootStatus",
+    "SearchResult",
+]
+
+Relevance = Literal["strong", "likely", "weak"]
+MinRelevance = Literal["any", "likely", "strong"]
+Orientation = Literal["landscape", "portrait", "square"]
+EncoderState = Literal["not loaded", "loading", "ready", "failed"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Near(_Model):
+    """A circle on the map."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90, description="Degrees north.")]
+    longitude: Annotated[float, Field(ge=-180, le=180, description="Degrees east.")]
+    km: Annotated[float, Field(gt=0, le=20100, description="Radius in kilometres.")]
+
+
+class Filters(_Model):
+    """Conditions that a hit must meet, all combined with AND; empty means every picture."""
+
+    folder: Annotated[
+        str | None, Field(description="Only pictures below this folder (absolute path).")
+    ] = None
+    format: Annotated[
+        str | None, Field(description='File format, such as "JPEG", "PNG" or "HEIC".')
+    ] = None
+    taken_after: Annotated[
+        datetime | None, Field(description="Taken at or after this time, by the camera's clock.")
+    ] = None
+    taken_before: Annotated[
+        datetime | None, Field(description="Taken before this time, by the camera's clock.")
+    ] = None
+    modified_after: Annotated[
+        datetime | None, Field(description="File changed at or after this time.")
+    ] = None
+    modified_before: Annotated[
+        datetime | None, Field(description="File changed before this time.")
+    ] = None
+    min_width: Annotated[int | None, Field(ge=1, description="Least width in pixels.")] = None
+    min_height: Annotated[int | None, Field(ge=1, description="Least height in pixels.")] = None
+    orientation: Annotated[
+        Orientation | None, Field(description="Shape of the picture as seen upright.")
+    ] = None
+    camera: Annotated[
+        str | None, Field(description="Part of the camera's make or model, in any case.")
+    ] = None
+    near: Annotated[Near | None, Field(description="Taken within this circle.")] = None
+
+
+class Failure(_Model):
+    """A file that could not be indexed, and why."""
+
+    path: str
+    error: str
+
+
+class IndexReport(_Model):
+    """What an indexing run did; counts are files unless they say otherwise.
+
+    ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100.
+    """
+
+    scanned: int
+    added: int
+    updated: int
+    moved: int
+    unchanged: int
+    removed: int
+    failed: int
+    encoded: int
+    from_cache: int
+    failures: list[Failure]
+    seconds: float
+    total_images: int
+
+
+class Hit(_Model):
+    """One result. ``score`` is a cosine, higher is better; ``rank`` starts at 1."""
+
+    rank: int
+    image_id: str
+    path: str
+    other_paths: list[str]
+    part: str | None
+    score: float
+    relevance: Relevance
+    width: int
+    height: int
+    format: str
+    bytes: int
+    taken_at: str | None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return PurePath(self.path).name
+
+
+class SearchResult(_Model):
+    """Hits, best first; ``queries`` as searched, the original first."""
+
+    queries: list[str]
+    hits: list[Hit]
+    total_images: int
+    searched_images: int
+    seconds: float
+
+
+class RootStatus(_Model):
+    """A folder that the library may read."""
+
+    path: str
+    online: bool
+    files: int
+
+
+class EncoderStatus(_Model):
+    """The encoder that the library uses; ``dim`` is 0 until it is known."""
+
+    name: str
+    model: str
+    precision: str
+    device: str
+    dim: int
+    state: EncoderState
+
+
+class IndexStatus(_Model):
+    """The index that the library uses."""
+
+    name: str
+    kind: str
+    vectors: int
+
+
+class LibraryStatus(_Model):
+    """What the library holds and what it runs on."""
+
+    library: str
+    roots: list[RootStatus]
+    images: int
+    files: int
+    failed: int
+    encoder: EncoderStatus
+    index: IndexStatus
+    database_bytes: int
+    version: str
+
+
+class RemoveReport(_Model):
+    """What was forgotten; no file is ever deleted. ``total_images`` is what is left."""
+
+    removed: int
+    total_images: int
