@@ -1,0 +1,1 @@
+"""How the storybook model is made: ``render`` pictures, ``train``, then ``evaluate``."""
