@@ -1,0 +1,1 @@
+"""The built-in encoders, one package per backend; chosen by name through ``plugins.resolve``."""

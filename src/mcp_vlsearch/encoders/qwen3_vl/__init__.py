@@ -1,0 +1,13 @@
+"""Encoder ``qwen3-vl``: any Qwen3-VL checkpoint, through transformers.
+
+checkpoint  which folder, which kind            (hub: the download; content: its digest)
+device      where it runs, in which precision
+prompt      instruction, picture and text as tokens
+pixels      a picture as patches
+forward     tokens and patches to one state per prompt
+encoder     the parts put together
+"""
+
+from mcp_vlsearch.encoders.qwen3_vl.encoder import Qwen3VLEncoder
+
+__all__ = ["Qwen3VLEncoder"]

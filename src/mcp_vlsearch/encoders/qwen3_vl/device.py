@@ -1,0 +1,81 @@
+"""Where the model runs, in which number format, and what to say when memory runs out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import torch
+
+from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.settings import Device, Precision
+
+__all__ = [
+    "DTYPES",
+    "choose_batch_size",
+    "choose_device",
+    "choose_precision",
+    "is_out_of_memory",
+    "memory_explained",
+]
+
+DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# Above this size fp32 weights fill the memory of an ordinary machine.
+_LARGE: Final = 1_000_000_000
+# Image tokens that one batch should carry: enough to keep the device busy, few enough to fit.
+_BATCH_TOKENS: Final = {"cpu": 1024, "mps": 4096, "cuda": 16384}
+_BATCH_IMAGES: Final = {"cpu": 32, "mps": 32, "cuda": 64}
+# torch has an error of its own for memory on a GPU only
+_OUT_OF_MEMORY: Final = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+def choose_device(wanted: Device) -> str:
+    """Return ``cuda``, ``mps`` or ``cpu``; auto takes the first of these that is there.
+
+    Raises :class:`SettingsError` if the wanted one is not.
+    """
+    there = [
+        *(["cuda"] if torch.cuda.is_available() else []),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+        "cpu",
+    ]
+    if wanted == "auto":
+        return there[0]
+    if wanted not in there:
+        raise SettingsError(
+            f"--device {wanted}: torch finds none here; there is: {', '.join(there)}"
+        )
+    return wanted
+
+
+def choose_precision(wanted: Precision, device: str, parameters: int) -> str:
+    """Return ``fp32``, ``bf16`` or ``fp16``; auto fits device and model size."""
+    if wanted != "auto":
+        return wanted
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device == "mps":
+        return "fp16"
+    return "bf16" if parameters > _LARGE else "fp32"
+
+
+def choose_batch_size(device: str, image_tokens: int) -> int:
+    """Return how many pictures of so many tokens go well through the device at once."""
+    return max(1, min(_BATCH_IMAGES[device], _BATCH_TOKENS[device] // image_tokens))
+
+
+@contextmanager
+def memory_explained(kind: type[EncoderError], message: str) -> Iterator[None]:
+    """Turn running out of memory into an error that says what to do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise kind(message) from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether the error says that memory ran out, on whichever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)

@@ -1,0 +1,171 @@
+"""The encoder ``qwen3-vl``: checkpoint, device, prompts, pixels and forward put together."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.encoders.qwen3_vl.checkpoint import Checkpoint, open_checkpoint
+from mcp_vlsearch.encoders.qwen3_vl.device import (
+    choose_batch_size,
+    choose_device,
+    choose_precision,
+    memory_explained,
+)
+from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt, StockForward
+from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Tokens, instruct
+from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.settings import Settings
+
+__all__ = ["Qwen3VLEncoder"]
+
+_BATCH_TOO_LARGE: Final = (
+    "not enough memory to encode a batch: use a smaller --max-pixels or --batch-size, "
+    "or --precision bf16"
+)
+
+
+class Qwen3VLEncoder:
+    """Turns pictures and queries into vectors with a Qwen3-VL checkpoint (see :class:`Encoder`).
+
+    Construction finds the checkpoint (and downloads a hub id that is not on this machine) and
+    reads its config, not its weights. Raises :class:`CheckpointError` if there is no usable
+    checkpoint, and :class:`SettingsError` for a device or dim that it can't have.
+    """
+
+    name = "qwen3-vl"
+
+    def __init__(self, settings: Settings) -> None:
+        checkpoint = open_checkpoint(settings.model)
+        self.model = settings.model
+        self.device = choose_device(settings.device)
+        self.precision = choose_precision(settings.precision, self.device, checkpoint.parameters)
+        self.dim = _dim(settings, checkpoint)
+        self.pooling: Literal["last", "mean"] = (
+            checkpoint.pooling if settings.pooling == "auto" else settings.pooling
+        )
+        self._checkpoint = checkpoint
+        self._pixels = checkpoint.pixel_format(settings.max_pixels)
+        self._image_instruction = instruct(settings.image_instruction)
+        self._query_instruction = instruct(settings.query_instruction)
+        tokens = self._pixels.max_pixels // self._pixels.cell**2
+        self.batch_size = settings.batch_size or choose_batch_size(self.device, tokens)
+        self.fingerprint = self._fingerprint()
+        self._lock = threading.Lock()
+        self._loaded: tuple[Tokens, StockForward] | None = None
+
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height in pixels at which a picture of the given size is seen."""
+        return self._pixels.target_size(width, height)
+
+    def load(self) -> None:
+        """Read the weights; later calls do nothing.
+
+        Raises :class:`CheckpointError` if they can't be read or don't fit into memory.
+        """
+        self._parts()
+
+    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Return unit-norm vectors, shape (len(images), dim), in the order of the pictures.
+
+        Pictures of any size are taken; those at their :meth:`target_size` are not resized.
+        Raises :class:`EncoderError`.
+        """
+        return self._encode([Query(image=image) for image in images], self._image_instruction)
+
+    def encode_queries(self, queries: Sequence[Query]) -> NDArray[np.float32]:
+        """Return unit-norm vectors, shape (len(queries), dim), in the order of the queries.
+
+        A query is a text, a picture or both. Raises :class:`EncoderError`.
+        """
+        return self._encode(queries, self._query_instruction)
+
+    def _encode(self, queries: Sequence[Query], instruction: str) -> NDArray[np.float32]:
+        vectors = np.empty((len(queries), self.dim), np.float32)
+        order = sorted(range(len(queries)), key=lambda i: self._shape(queries[i]))
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            vectors[rows] = self._encode_batch([queries[i] for i in rows], instruction)
+        return vectors
+
+    def _encode_batch(self, queries: Sequence[Query], instruction: str) -> NDArray[np.float32]:
+        tokens, forward = self._parts()
+        with memory_explained(EncoderError, _BATCH_TOO_LARGE):
+            states = forward([self._prompt(tokens, query, instruction) for query in queries])
+        if not np.isfinite(states).all():
+            raise EncoderError(self._overflow())
+        states = states[:, : self.dim]
+        vectors: NDArray[np.float32] = states / np.linalg.norm(states, axis=1, keepdims=True)
+        return vectors
+
+    def _shape(self, query: Query) -> tuple[int, tuple[int, int], int]:
+        """Return a key that brings together what needs no padding to go together."""
+        if query.image is None:
+            return 0, (0, 0), len(query.text)
+        size = self.target_size(*query.image.size)
+        return size[0] * size[1], size, len(query.text)
+
+    def _prompt(self, tokens: Tokens, query: Query, instruction: str) -> Prompt:
+        if query.image is None:
+            return Prompt(tokens(instruction, query.text, 0))
+        picture = self._pixels.patches(query.image)
+        count = picture.rows * picture.columns // self._pixels.merge**2
+        return Prompt(tokens(instruction, query.text, count), picture)
+
+    def _parts(self) -> tuple[Tokens, StockForward]:
+        with self._lock:
+            if self._loaded is None:
+                # transformers takes seconds to import, which construction must not
+                from mcp_vlsearch.encoders.qwen3_vl.loading import load_model, load_tokenizer
+
+                checkpoint = self._checkpoint
+                tokenizer = load_tokenizer(checkpoint)
+                model = load_model(checkpoint, self.device, self.precision)
+                self._loaded = (
+                    Tokens(tokenizer, checkpoint.image_token),
+                    StockForward(model, checkpoint.image_token, self._pixels, self.pooling),
+                )
+            return self._loaded
+
+    def _fingerprint(self) -> str:
+        pixels = self._pixels
+        decides = {
+            "encoder": self.name,
+            "checkpoint": self._checkpoint.digest,
+            "template": TEMPLATE_VERSION,
+            "instruction": self._image_instruction,
+            "pooling": self.pooling,
+            "pixels": [pixels.min_pixels, pixels.max_pixels],
+            "normalisation": [pixels.mean, pixels.std, pixels.resample],
+            "precision": self.precision,
+            "dim": self.dim,
+        }
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _overflow(self) -> str:
+        if self.precision == "fp16":
+            return (
+                f"{self.model!r} gave vectors that are no numbers: fp16 is too narrow for it; "
+                "use --precision bf16 or fp32"
+            )
+        return (
+            f"{self.model!r} gave vectors that are no numbers in {self.precision}: "
+            "its weights are damaged; get the checkpoint again"
+        )
+
+
+def _dim(settings: Settings, checkpoint: Checkpoint) -> int:
+    if settings.dim is None:
+        return checkpoint.hidden_size
+    if settings.dim > checkpoint.hidden_size:
+        raise SettingsError(
+            f"--dim {settings.dim}: vectors of {settings.model!r} have "
+            f"{checkpoint.hidden_size} dimensions; give 8 to {checkpoint.hidden_size}"
+        )
+    return settings.dim
