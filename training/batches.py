@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from mcp_vlsearch.settings import Settings
-from mcp_vlsearch.storybook.captions import Caption, Language, caption, facts_of
+from mcp_vlsearch.storybook.captions import Caption, Detail, Language, caption, facts_of
 from training.checkpoint import MERGE, PATCH
 from training.scenes import Pair, training_pair
 
@@ -114,8 +114,8 @@ def sample_captions(
     captions = []
     for scene in scenes:
         language: Language = rng.choice(("en", "zh"))
-        detail = rng.choices(("terse", "phrase", "full"), (2, 3, 5))[0]
-        captions.append(caption(scene, rng, language, detail))  # type: ignore[arg-type]
+        detail: Detail = rng.choices(("terse", "phrase", "full"), (2, 3, 5))[0]
+        captions.append(caption(scene, rng, language, detail))
     facts = [facts_of(scene) for scene in scenes]
     holds = torch.tensor([[c.facts <= f for c in captions] for f in facts])
     return captions, holds

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLModel
 
-from mcp_vlsearch.storybook.captions import caption
+from mcp_vlsearch.storybook.captions import Detail, Language, caption
 from training.scenes import training_pair
 
 PATCH: Final = 16
@@ -21,6 +21,7 @@ MERGE: Final = 2
 MAX_PIXELS: Final = 160 * 160
 MIN_PIXELS: Final = 4 * 32 * 32
 VOCABULARY: Final = 1536
+LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
 
 SPECIAL: Final = (
     "<|endoftext|>",
@@ -95,8 +96,8 @@ def _texts(captions: int) -> list[str]:
     texts = [text for text in FRAME for _ in range(captions // 10)]
     for number in range(captions):
         pair = training_pair(number)
-        for language in ("en", "zh"):
-            detail = rng.choice(("terse", "phrase", "full"))
+        for language in LANGUAGES:
+            detail: Detail = rng.choice(("terse", "phrase", "full"))
             texts.append(caption(pair.scene, rng, language, detail).text)
             texts.append(pair.request[language])
     return texts

@@ -18,8 +18,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast, Qwen3VLModel
 
 from training.batches import (
@@ -132,7 +134,7 @@ def contrast(logits: torch.Tensor, holds: torch.Tensor) -> torch.Tensor:
 
 
 def loss_of(
-    run: Run, numbers: list[int], pictures: "torch.types.Any", rng: random.Random
+    run: Run, numbers: list[int], pictures: NDArray[np.uint8], rng: random.Random
 ) -> torch.Tensor:
     """Return the loss of one batch: captions against pictures, and composed queries."""
     pairs = training_pairs(numbers)
@@ -184,7 +186,7 @@ def main() -> None:
             group["lr"] = RATE * factor
         loss = loss_of(run, numbers, pictures, rng)
         run.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
         run.optimiser.step()
         run.step += 1

@@ -13,12 +13,11 @@ Importing this package is cheap: the engine is imported when ``Library`` is firs
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_vlsearch.version import VERSION as __version__
-
 if TYPE_CHECKING:
     from mcp_vlsearch.core.library import Library
     from mcp_vlsearch.core.progress import Progress
     from mcp_vlsearch.types import Filters, Hit, IndexReport, Near, SearchResult
+    from mcp_vlsearch.version import VERSION as __version__
 
 __all__ = [
     "Filters",
@@ -39,6 +38,7 @@ _HOMES = {
     "Near": "mcp_vlsearch.types",
     "Progress": "mcp_vlsearch.core.progress",
     "SearchResult": "mcp_vlsearch.types",
+    "__version__": "mcp_vlsearch.version",
 }
 
 
@@ -47,4 +47,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), "VERSION" if name == "__version__" else name)

@@ -1,0 +1,273 @@
+"""What is known of roots, files and images.
+
+Writing methods join the transaction that they are called in.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.types import Failure, Orientation
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Seqs
+
+__all__ = [
+    "Catalog",
+    "Condition",
+    "Counts",
+    "FileRecord",
+    "ImageInfo",
+    "ImageRecord",
+    "below",
+    "sortable",
+]
+
+_BELOW: Final = "path >= ? AND path < ?"
+
+# Not by sqlite-utils' upsert: where the disk is full, it takes SQLite for one without ON CONFLICT
+# and falls back to statements that lose new rows without an error (4.2.1).
+_PUT_FILE: Final = """
+    INSERT INTO files (path, size, mtime_ns, image_id, error, retry) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,
+        image_id = excluded.image_id, error = excluded.error, retry = excluded.retry
+"""
+
+
+class FileRecord(NamedTuple):
+    """A file as it was when it was last read; ``error`` says why it has no image.
+
+    ``retry`` marks an error that may pass without the file changing.
+    """
+
+    size: int
+    mtime_ns: int
+    image_id: str | None = None
+    error: str | None = None
+    retry: bool = False
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a picture file says about itself; ``width`` and ``height`` are of the upright picture.
+
+    ``taken_at`` is ISO 8601 by the camera's clock, the place is in decimal degrees.
+    """
+
+    width: int
+    height: int
+    format: str
+    bytes: int
+    taken_at: str | None = None
+    camera: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    part: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """An image that can be found, with all files that hold it, sorted."""
+
+    paths: tuple[str, ...]
+    seq: int
+    image_id: str
+    width: int
+    height: int
+    format: str
+    bytes: int
+    part: str | None
+    taken_at: str | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many files are known, how many of them failed, and how many images they hold."""
+
+    files: int
+    failed: int
+    images: int
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An SQL expression over a row ``images``, with its parameters."""
+
+    sql: str
+    parameters: tuple[str | int | float, ...]
+
+
+class Catalog:
+    """Roots, files and images of one library."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def roots(self) -> list[str]:
+        """Return the folders that were allowed, sorted."""
+        with self._database.read() as connection:
+            return _column(connection.execute("SELECT path FROM roots ORDER BY path"))
+
+    def add_root(self, path: str) -> None:
+        """Allow a folder; once is enough."""
+        with self._database.write() as tables:
+            tables["roots"].insert({"path": path, "added_at": _now()}, ignore=True)
+
+    def remove_roots(self, paths: Iterable[str]) -> None:
+        """Allow exactly these folders no more; others are ignored."""
+        with self._database.write() as tables:
+            tables.conn.executemany("DELETE FROM roots WHERE path = ?", ((p,) for p in paths))
+
+    def known(self, path: str, recursive: bool = True) -> dict[str, FileRecord]:
+        """Return the known files below a folder (or the file of this path), by path."""
+        low, high = below(path)
+        inside = "" if recursive else f"AND instr(substr(path, {len(low) + 1}), ?) = 0"
+        query = f"""
+            SELECT path, size, mtime_ns, image_id, error, retry FROM files WHERE path = ?
+            UNION ALL
+            SELECT path, size, mtime_ns, image_id, error, retry FROM files WHERE {_BELOW} {inside}
+        """
+        parameters = (path, low, high) if recursive else (path, low, high, os.sep)
+        with self._database.read() as connection:
+            return {
+                found: FileRecord(size, mtime_ns, image_id, error, bool(retry))
+                for found, size, mtime_ns, image_id, error, retry in connection.execute(
+                    query, parameters
+                )
+            }
+
+    def file_count(self, folder: str) -> int:
+        """Return how many files are known below a folder, failed ones included."""
+        query = f"SELECT COUNT(*) FROM files WHERE {_BELOW}"
+        with self._database.read() as connection:
+            return int(connection.execute(query, below(folder)).fetchone()[0])
+
+    def counts(self) -> Counts:
+        """Return the totals of the library."""
+        query = """SELECT
+            (SELECT COUNT(*) FROM files),
+            (SELECT COUNT(*) FROM files WHERE image_id IS NULL),
+            (SELECT COUNT(*) FROM (SELECT DISTINCT image_id FROM files WHERE image_id NOT NULL))
+        """
+        with self._database.read() as connection:
+            return Counts(*connection.execute(query).fetchone())
+
+    def vectors(self, encoder: str, model: str) -> int:
+        """Return how many images can be found under the latest fingerprint of a model."""
+        query = """SELECT COUNT(*) FROM entries WHERE fingerprint = (
+            SELECT id FROM fingerprints WHERE encoder = ? AND model = ? ORDER BY id DESC LIMIT 1
+        )"""
+        with self._database.read() as connection:
+            return int(connection.execute(query, (encoder, model)).fetchone()[0])
+
+    def failures(self, limit: int) -> list[Failure]:
+        """Return files that could not be indexed, sorted by path, ``limit`` at most."""
+        query = """SELECT path, error FROM files WHERE image_id IS NULL ORDER BY path LIMIT ?"""
+        with self._database.read() as connection:
+            return [Failure(path=p, error=e) for p, e in connection.execute(query, (limit,))]
+
+    def has_image(self, image_id: str) -> bool:
+        """Say whether an image's description is known, even if no file holds it any more."""
+        query = "SELECT 1 FROM images WHERE image_id = ?"
+        with self._database.read() as connection:
+            return connection.execute(query, (image_id,)).fetchone() is not None
+
+    def image_of(self, path: str) -> str | None:
+        """Return the image that a known file holds."""
+        query = "SELECT image_id FROM files WHERE path = ?"
+        with self._database.read() as connection:
+            row = connection.execute(query, (path,)).fetchone()
+        return str(row[0]) if row and row[0] else None
+
+    def paths_of(self, image_id: str) -> list[str]:
+        """Return all files that hold an image, sorted."""
+        query = "SELECT path FROM files WHERE image_id = ? ORDER BY path"
+        with self._database.read() as connection:
+            return _column(connection.execute(query, (image_id,)))
+
+    def put_image(self, image_id: str, info: ImageInfo) -> None:
+        """Describe an image, before the files that hold it are put."""
+        row = vars(info) | {
+            "image_id": image_id,
+            "format": info.format.upper(),
+            "orientation": _orientation(info.width, info.height),
+            "taken_sort": info.taken_at and sortable(datetime.fromisoformat(info.taken_at)),
+        }
+        # By hand: for single rows, sqlite-utils looks the table up anew each time.
+        columns = ", ".join(row)
+        values = ", ".join(f":{column}" for column in row)
+        with self._database.write() as tables:
+            tables.execute(f"INSERT OR REPLACE INTO images ({columns}) VALUES ({values})", row)
+
+    def put_files(self, files: Iterable[tuple[str, FileRecord]]) -> None:
+        """Record files as they were read; an image that loses its last file can't be found then."""
+        with self._database.write() as tables:
+            tables.conn.executemany(_PUT_FILE, ((path, *record) for path, record in files))
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Forget files; an image that loses its last one can't be found then."""
+        with self._database.write() as tables:
+            tables.conn.executemany("DELETE FROM files WHERE path = ?", ((p,) for p in paths))
+
+    def describe(self, seqs: Sequence[int]) -> list[ImageRecord]:
+        """Return the images of seqs, in their order, without those that went meanwhile."""
+        query = """
+            SELECT seq, image_id, width, height, format, bytes, part, taken_at, files.path
+            FROM json_each(?) AS wanted
+            JOIN entries ON seq = wanted.value
+            JOIN images USING (image_id)
+            JOIN files USING (image_id)
+            ORDER BY wanted.key, files.path
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(query, (json.dumps(seqs),)).fetchall()
+        return [
+            ImageRecord(tuple(row[-1] for row in same), *columns)
+            for columns, same in groupby(rows, key=itemgetter(slice(-1)))
+        ]
+
+    def allowed(self, condition: Condition, fingerprint: str) -> "Seqs":
+        """Return the seqs of a fingerprint whose images meet a condition, sorted, shape (n,)."""
+        # CROSS keeps images first: their indexes narrow the search, entries have nothing to add.
+        query = f"""
+            SELECT seq FROM images CROSS JOIN entries USING (image_id)
+            WHERE entries.fingerprint = (SELECT id FROM fingerprints WHERE fingerprint = ?)
+            AND ({condition.sql})
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(query, (fingerprint, *condition.parameters))
+            return np.sort(np.fromiter((seq for (seq,) in rows), np.int64))
+
+
+def below(folder: str) -> tuple[str, str]:
+    """Return the bounds of all paths below a folder: at least the first, less than the second."""
+    low = folder.rstrip(os.sep) + os.sep
+    return low, low[:-1] + chr(ord(os.sep) + 1)
+
+
+def sortable(moment: datetime) -> str:
+    """Return a time by the camera's clock as text that sorts by time."""
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def _orientation(width: int, height: int) -> Orientation:
+    if width == height:
+        return "square"
+    return "landscape" if width > height else "portrait"
+
+
+def _column(cursor: sqlite3.Cursor) -> list[str]:
+    return [value for (value,) in cursor]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

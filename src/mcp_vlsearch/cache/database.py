@@ -1,0 +1,194 @@
+"""The SQLite file of a library: a connection per thread, transactions, errors that help."""
+
+import math
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import sqlite_utils
+
+from mcp_vlsearch.cache.migrations import migrate
+from mcp_vlsearch.errors import LibraryBusyError, LibraryError
+
+__all__ = ["Database"]
+
+EARTH_RADIUS_KM: Final = 6371.0088
+"""Mean radius (IUGG)."""
+
+_BUSY_SECONDS: Final = 60.0
+"""How long a writer waits for another one; a batch is written in far less."""
+_CACHE_KIB: Final = 32 * 1024
+
+
+class Database:
+    """One ``library.db``, opened (and made, unless ``read_only``) at first use.
+
+    Every thread gets its own connection, which ends with the thread. Any number of readers in any
+    number of processes work beside one writer; each sees what was committed when it began.
+    """
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self.path = path
+        self._read_only = read_only
+        self._local = threading.local()
+        self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
+        self._opening = threading.Lock()
+        self._migrated = False
+        self._closed = False
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give the thread's connection, in one snapshot of the database.
+
+        Inside :meth:`write` it is that transaction. Raises :class:`LibraryError`.
+        """
+        with _explained(self.path):
+            session = self._session()
+            connection = session.connection
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite_utils.Database]:
+        """Give the thread's connection in a transaction: all of the block is kept, or nothing.
+
+        A block within a block of the same thread joins it. Raises :class:`LibraryBusyError` if
+        another process writes for too long, :class:`LibraryError` for what else goes wrong.
+        """
+        with _explained(self.path):
+            session = self._session()
+            if session.writing:
+                yield session.tables
+                return
+            if session.connection.in_transaction:
+                raise RuntimeError("a snapshot can't be written to: leave read() first")
+            session.connection.execute("BEGIN IMMEDIATE")
+            session.writing = True
+            try:
+                yield session.tables
+                session.connection.execute("COMMIT")
+            except BaseException:
+                session.connection.rollback()
+                raise
+            finally:
+                session.writing = False
+
+    def bytes(self) -> int:
+        """Return the size on disk, with what waits in the write-ahead log."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def close(self) -> None:
+        """Close the connections of all threads; the database can't be used any more."""
+        with self._opening:
+            self._closed = True
+            for session in list(self._sessions):
+                session.connection.close()
+            self._sessions.clear()
+
+    def _session(self) -> "_Session":
+        if self._closed:
+            raise LibraryError(f"{self.path.parent} is closed: open the library again")
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is None:
+            with self._opening:
+                session = self._local.session = self._open()
+        return session
+
+    def _open(self) -> "_Session":
+        if self._read_only and not self.path.exists():
+            raise LibraryError(
+                f"{self.path} does not exist: index a folder into this library first"
+            )
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryError(
+                f"{self.path.parent} can't be made ({error.strerror}): give another --library"
+            ) from error
+        session = _Session(self.path, self._read_only)
+        if not self._migrated:
+            migrate(session.tables, read_only=self._read_only)
+            self._migrated = True
+        self._sessions.add(session)
+        return session
+
+
+class _Session:
+    """A thread's connection, closed when the thread ends and its session is collected."""
+
+    def __init__(self, path: Path, read_only: bool) -> None:
+        mode = "ro" if read_only else "rwc"
+        self.connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,  # close() may come from another thread
+        )
+        self.writing = False
+        self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self.connection.execute("PRAGMA foreign_keys = ON")
+        if not read_only:
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            # Safe against crashes of the process; a power cut may take the last batches, no more.
+            self.connection.execute("PRAGMA synchronous = NORMAL")
+        self.connection.create_function("distance_km", 4, _distance_km, deterministic=True)
+        self.tables = sqlite_utils.Database(self.connection, execute_plugins=False)
+
+    def __del__(self) -> None:
+        # Python 3.13 and later warn of connections that are left to the collector.
+        if connection := getattr(self, "connection", None):
+            connection.close()
+
+
+def _distance_km(
+    latitude: float, longitude: float, other_latitude: float, other_longitude: float | None
+) -> float | None:
+    """Return the great-circle distance between two places in degrees, by the haversine formula."""
+    if other_longitude is None:
+        return None
+    a, b = math.radians(latitude), math.radians(other_latitude)
+    east = math.radians(other_longitude - longitude)
+    h = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(east / 2) ** 2
+    return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(h, 1.0)))
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite reports about the file into one line that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # Extended codes keep the primary one in their low byte.
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise LibraryBusyError(
+                f"another process is writing to {path}: try again when it is done"
+            ) from error
+        if code in _ADVICE:
+            raise LibraryError(f"{path} {_ADVICE[code]}") from error
+        raise
+
+
+_ADVICE: Final = {
+    sqlite3.SQLITE_FULL: "can't grow, the disk is full: free some space, then run it again",
+    sqlite3.SQLITE_READONLY: "can't be written: make it and its folder writable, or set READ_ONLY",
+    sqlite3.SQLITE_CANTOPEN: "can't be opened: make its folder readable and writable, or give "
+    "another --library",
+    sqlite3.SQLITE_PERM: "can't be opened: make its folder readable and writable, or give another "
+    "--library",
+    sqlite3.SQLITE_IOERR: "can't be read or written: check that its disk works and has space",
+    sqlite3.SQLITE_NOTADB: "is not a database: move it away, or give another --library",
+    sqlite3.SQLITE_CORRUPT: "is damaged: move it away and index again",
+}

@@ -1,0 +1,159 @@
+"""The embedding cache of one fingerprint, and the entries that an index is made from."""
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.contracts import Encoder
+from mcp_vlsearch.errors import EncoderError
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Seqs, Vectors
+
+__all__ = ["Embeddings"]
+
+# Half precision, as in the index: half the disk, and a cosine that moves by less than 1e-6.
+_STORED: Final = np.dtype("<f2")
+
+_FINGERPRINT: Final = "(SELECT id FROM fingerprints WHERE fingerprint = ?)"
+
+
+class Embeddings:
+    """Vectors of images under one encoder's fingerprint.
+
+    A vector, once paid for, stays when the image's files go: a picture that comes back costs
+    nothing. An image is an *entry*, with a growing ``seq``, while a file holds it.
+    """
+
+    def __init__(self, database: Database, encoder: Encoder) -> None:
+        self.fingerprint = encoder.fingerprint
+        self._database = database
+        self._encoder = encoder
+
+    def cached(self, image_ids: Collection[str]) -> set[str]:
+        """Return those of the images that have a vector."""
+        query = f"""
+            SELECT image_id FROM json_each(?) JOIN embeddings ON image_id = value
+            WHERE fingerprint = {_FINGERPRINT}
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(query, (json.dumps(list(image_ids)), self.fingerprint))
+            return {image_id for (image_id,) in rows}
+
+    def put(self, image_ids: Sequence[str], vectors: "Vectors") -> None:
+        """Cache one vector per image, shape (n, dim); the images must be in the catalog.
+
+        Raises :class:`EncoderError` if the vectors are not what the encoder promises.
+        """
+        self._check(len(image_ids), vectors)
+        rows = [
+            (image_id, self.fingerprint, row.tobytes())
+            for image_id, row in zip(image_ids, vectors.astype(_STORED), strict=True)
+        ]
+        with self._database.write() as tables:
+            tables["fingerprints"].insert(self._description(), ignore=True)
+            tables.conn.executemany(
+                f"""INSERT INTO embeddings (image_id, fingerprint, vector)
+                VALUES (?, {_FINGERPRINT}, ?)
+                ON CONFLICT (image_id, fingerprint) DO UPDATE SET vector = excluded.vector""",
+                rows,
+            )
+
+    def publish(self, image_ids: Sequence[str], renew: bool = False) -> None:
+        """Let images be found that have a vector and a file, under every fingerprint they have.
+
+        An entry that is there keeps its seq, unless ``renew`` says that its vector has changed.
+        """
+        ids = [(image_id,) for image_id in image_ids]
+        with self._database.write() as tables:
+            if renew:
+                tables.conn.executemany(
+                    f"""DELETE FROM entries
+                    WHERE image_id = ? AND fingerprint = {_FINGERPRINT}""",
+                    [(image_id, self.fingerprint) for image_id in image_ids],
+                )
+            tables.conn.executemany(
+                """INSERT INTO entries (image_id, fingerprint)
+                SELECT image_id, fingerprint FROM embeddings AS new
+                WHERE image_id = ?
+                AND EXISTS (SELECT 1 FROM files WHERE image_id = new.image_id)
+                AND NOT EXISTS (
+                    SELECT 1 FROM entries
+                    WHERE image_id = new.image_id AND fingerprint = new.fingerprint
+                )""",
+                ids,
+            )
+
+    def changes(
+        self, after_seq: int, after_removal: int, limit: int
+    ) -> tuple["Seqs", "Vectors", "Seqs", int]:
+        """Return what an index lacks that holds entries up to a seq and knows removals up to an id.
+
+        That is: up to ``limit`` new entries by seq, their unit-norm float32 vectors of shape
+        (n, dim), the seqs up to ``after_seq`` that went, and the last removal's id. Fewer than
+        ``limit`` entries mean that there are no more.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"""SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
+                WHERE entries.fingerprint = {_FINGERPRINT} AND seq > ? ORDER BY seq LIMIT ?""",
+                (self.fingerprint, after_seq, limit),
+            ).fetchall()
+            removed = connection.execute(
+                "SELECT seq FROM removals WHERE id > ? AND seq <= ?", (after_removal, after_seq)
+            ).fetchall()
+            (last,) = connection.execute("SELECT IFNULL(MAX(id), 0) FROM removals").fetchone()
+        seqs = np.fromiter((seq for seq, _ in rows), np.int64, len(rows))
+        vectors = self._vectors(b"".join(vector for _, vector in rows))
+        return seqs, vectors, np.fromiter((s for (s,) in removed), np.int64, len(removed)), last
+
+    def vector(self, image_id: str) -> "Vectors | None":
+        """Return the cached vector of an image, shape (dim,), if there is one."""
+        query = f"SELECT vector FROM embeddings WHERE image_id = ? AND fingerprint = {_FINGERPRINT}"
+        with self._database.read() as connection:
+            row = connection.execute(query, (image_id, self.fingerprint)).fetchone()
+        return self._vectors(row[0])[0] if row else None
+
+    def count(self) -> int:
+        """Return how many entries there are."""
+        query = f"SELECT COUNT(*) FROM entries WHERE fingerprint = {_FINGERPRINT}"
+        with self._database.read() as connection:
+            return int(connection.execute(query, (self.fingerprint,)).fetchone()[0])
+
+    def sample(self, count: int) -> "Seqs":
+        """Return the seqs of up to ``count`` random entries, sorted, shape (n,)."""
+        query = f"""
+            SELECT seq FROM entries WHERE fingerprint = {_FINGERPRINT} ORDER BY random() LIMIT ?
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(query, (self.fingerprint, count)).fetchall()
+        return np.sort(np.fromiter((seq for (seq,) in rows), np.int64, len(rows)))
+
+    def _check(self, count: int, vectors: "Vectors") -> None:
+        expected = (count, self._encoder.dim)
+        if vectors.shape != expected or not np.isfinite(vectors).all():
+            raise EncoderError(
+                f"encoder {self._encoder.name!r} gave vectors of shape {vectors.shape} for "
+                f"{expected}, or some that are not finite: try another precision or model"
+            )
+
+    def _vectors(self, stored: bytes) -> "Vectors":
+        vectors = np.frombuffer(stored, _STORED).astype(np.float32).reshape(-1, self._encoder.dim)
+        # Without the copy of the whole block that np.linalg.norm makes.
+        vectors /= np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+        return vectors
+
+    def _description(self) -> dict[str, str | int]:
+        encoder = self._encoder
+        return {
+            "fingerprint": encoder.fingerprint,
+            "encoder": encoder.name,
+            "model": encoder.model,
+            "precision": encoder.precision,
+            "dim": encoder.dim,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }

@@ -1,0 +1,132 @@
+"""The schema of ``library.db``, as small steps in order; a step that is released never changes."""
+
+from typing import Final
+
+from sqlite_utils import Database as Tables
+from sqlite_utils import Migrations
+
+from mcp_vlsearch.errors import LibraryError
+
+__all__ = ["STEPS", "migrate"]
+
+_SET: Final = "mcp-vlsearch"
+
+
+def create_catalog(tables: Tables) -> None:
+    """Make what is known of roots, files and images.
+
+    Paths and image ids are the clustered keys: everything below a folder is one range of ``files``.
+    """
+    for statement in (
+        "CREATE TABLE roots (path TEXT PRIMARY KEY, added_at TEXT NOT NULL)",
+        """CREATE TABLE images (
+            image_id TEXT PRIMARY KEY,
+            width INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            format TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            part TEXT,
+            orientation TEXT NOT NULL,
+            taken_at TEXT,
+            taken_sort TEXT,
+            camera TEXT,
+            latitude REAL,
+            longitude REAL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX images_taken ON images (taken_sort) WHERE taken_sort IS NOT NULL",
+        "CREATE INDEX images_place ON images (latitude, longitude) WHERE latitude IS NOT NULL",
+        """CREATE TABLE files (
+            path TEXT PRIMARY KEY,
+            size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            image_id TEXT REFERENCES images (image_id),
+            error TEXT,
+            retry INTEGER NOT NULL,
+            CHECK ((image_id IS NULL) = (error IS NOT NULL))
+        ) WITHOUT ROWID""",
+        "CREATE INDEX files_image ON files (image_id)",
+    ):
+        tables.execute(statement)
+
+
+def create_embeddings(tables: Tables) -> None:
+    """Make the embedding cache, what of it can be found, and the log of what went.
+
+    Vectors are large for a clustered key, so ``embeddings`` keeps its rowid. The triggers hold two
+    rules whoever writes: an image without a file can't be found, and an entry that goes leaves its
+    seq in ``removals``.
+    """
+    for statement in (
+        """CREATE TABLE fingerprints (
+            id INTEGER PRIMARY KEY,
+            fingerprint TEXT NOT NULL UNIQUE,
+            encoder TEXT NOT NULL,
+            model TEXT NOT NULL,
+            precision TEXT NOT NULL,
+            dim INTEGER NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        """CREATE TABLE embeddings (
+            id INTEGER PRIMARY KEY,
+            image_id TEXT NOT NULL REFERENCES images (image_id),
+            fingerprint INTEGER NOT NULL REFERENCES fingerprints (id),
+            vector BLOB NOT NULL,
+            UNIQUE (image_id, fingerprint)
+        )""",
+        """CREATE TABLE entries (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            image_id TEXT NOT NULL,
+            fingerprint INTEGER NOT NULL,
+            UNIQUE (image_id, fingerprint),
+            FOREIGN KEY (image_id, fingerprint) REFERENCES embeddings (image_id, fingerprint)
+        )""",
+        "CREATE INDEX entries_fingerprint ON entries (fingerprint)",
+        "CREATE TABLE removals (id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL)",
+        """CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
+            INSERT INTO removals (seq) VALUES (OLD.seq);
+        END""",
+        """CREATE TRIGGER file_removed AFTER DELETE ON files
+        WHEN NOT EXISTS (SELECT 1 FROM files WHERE image_id = OLD.image_id) BEGIN
+            DELETE FROM entries WHERE image_id = OLD.image_id;
+        END""",
+        """CREATE TRIGGER file_changed AFTER UPDATE OF image_id ON files
+        WHEN OLD.image_id IS NOT NEW.image_id
+            AND NOT EXISTS (SELECT 1 FROM files WHERE image_id = OLD.image_id) BEGIN
+            DELETE FROM entries WHERE image_id = OLD.image_id;
+        END""",
+    ):
+        tables.execute(statement)
+
+
+STEPS: Final = (create_catalog, create_embeddings)
+
+
+def migrate(tables: Tables, *, read_only: bool) -> None:
+    """Bring a database up to this version, all steps that it lacks in one transaction.
+
+    Raises :class:`LibraryError` if a newer version has written it, or if steps are missing and the
+    library is read-only.
+    """
+    migrations = Migrations(_SET)
+    for step in STEPS:
+        migrations(name=step.__name__)(step)
+    known = {step.__name__ for step in STEPS}
+    if newer := {m.name for m in migrations.applied(tables)} - known:
+        raise LibraryError(
+            f"this library was written by a newer mcp-vlsearch (it has {', '.join(sorted(newer))}):"
+            " run `pip install --upgrade mcp-vlsearch`"
+        )
+    if not migrations.pending(tables):
+        return
+    if read_only:
+        raise LibraryError(
+            "this library was written by an older mcp-vlsearch: open it once without READ_ONLY"
+        )
+    # The lock comes first, so that of two processes the second finds nothing left to do.
+    tables.execute("BEGIN IMMEDIATE")
+    try:
+        migrations.apply(tables)
+        tables.commit()
+    except BaseException:
+        tables.rollback()
+        raise

@@ -1,0 +1,135 @@
+"""Filters as an SQL condition, so that a search looks at allowed images only."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from mcp_vlsearch.cache.catalog import Condition, below, sortable
+from mcp_vlsearch.cache.database import EARTH_RADIUS_KM
+from mcp_vlsearch.core.roots import real
+from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.types import Filters, Near
+
+__all__ = ["compile_filters"]
+
+# Names of one format; the first of each is how the catalog calls it.
+_FORMATS: Final = (
+    ("JPEG", "JPG", "JPE", "JFIF", "MPO"),
+    ("TIFF", "TIF"),
+    ("HEIC", "HEIF", "HIF"),
+    ("JPEG2000", "JP2", "J2K"),
+)
+_FORMAT_NAMES: Final = {name: names[0] for names in _FORMATS for name in names}
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LARGEST: Final = 2**63 - 1
+
+# Rounding must not put a place that is exactly on the circle outside of its box.
+_MARGIN: Final = 1e-6
+
+
+class _Terms:
+    """Conditions joined with AND."""
+
+    def __init__(self) -> None:
+        self.sql: list[str] = []
+        self.parameters: list[str | int | float] = []
+
+    def add(self, sql: str, *parameters: str | int | float) -> None:
+        self.sql.append(sql)
+        self.parameters += parameters
+
+    def __str__(self) -> str:
+        return " AND ".join(self.sql)
+
+
+def compile_filters(filters: Filters) -> Condition | None:
+    """Return the condition that an image must meet; None if every image does.
+
+    Raises :class:`QueryError` for a folder that is not absolute, :class:`RootError` for one that
+    is no path.
+    """
+    image = _image_terms(filters)
+    file = _file_terms(filters)
+    if file.sql:
+        # One and the same file must meet all of them.
+        image.add(f"image_id IN (SELECT image_id FROM files WHERE {file})", *file.parameters)
+    return Condition(str(image), tuple(image.parameters)) if image.sql else None
+
+
+def _image_terms(filters: Filters) -> _Terms:
+    terms = _Terms()
+    if filters.format is not None:
+        name = filters.format.strip().lstrip(".").upper()
+        terms.add("format = ?", _FORMAT_NAMES.get(name, name))
+    if filters.taken_after is not None:
+        terms.add("taken_sort >= ?", sortable(filters.taken_after))
+    if filters.taken_before is not None:
+        terms.add("taken_sort < ?", sortable(filters.taken_before))
+    if filters.min_width is not None:
+        terms.add("width >= ?", filters.min_width)
+    if filters.min_height is not None:
+        terms.add("height >= ?", filters.min_height)
+    if filters.orientation is not None:
+        terms.add("orientation = ?", filters.orientation)
+    if filters.camera is not None:
+        terms.add("camera LIKE ? ESCAPE '\\'", f"%{_literal(filters.camera.strip())}%")
+    if filters.near is not None:
+        _add_near(terms, filters.near)
+    return terms
+
+
+def _file_terms(filters: Filters) -> _Terms:
+    terms = _Terms()
+    if filters.folder is not None:
+        terms.add("path >= ? AND path < ?", *below(_folder(filters.folder)))
+    if filters.modified_after is not None:
+        terms.add("mtime_ns >= ?", _nanoseconds(filters.modified_after))
+    if filters.modified_before is not None:
+        terms.add("mtime_ns < ?", _nanoseconds(filters.modified_before))
+    return terms
+
+
+def _add_near(terms: _Terms, near: Near) -> None:
+    """Add a box that an index can use, then the exact circle."""
+    angle = near.km / EARTH_RADIUS_KM
+    reach = math.degrees(angle) + _MARGIN
+    south, north = near.latitude - reach, near.latitude + reach
+    terms.add("latitude BETWEEN ? AND ?", south, north)
+    if south > -90 and north < 90:
+        # Meridians come together towards the poles: the box is wider than the circle is high.
+        width = math.degrees(math.asin(math.sin(angle) / math.cos(math.radians(near.latitude))))
+        _add_longitudes(terms, near.longitude - width - _MARGIN, near.longitude + width + _MARGIN)
+    terms.add("distance_km(?, ?, latitude, longitude) <= ?", near.latitude, near.longitude, near.km)
+
+
+def _add_longitudes(terms: _Terms, west: float, east: float) -> None:
+    """Add a range of longitudes that may reach over the 180th meridian."""
+    if west < -180:
+        terms.add("(longitude >= ? OR longitude <= ?)", west + 360, east)
+    elif east > 180:
+        terms.add("(longitude >= ? OR longitude <= ?)", west, east - 360)
+    else:
+        terms.add("longitude BETWEEN ? AND ?", west, east)
+
+
+def _folder(given: str) -> str:
+    if not Path(given).expanduser().is_absolute():
+        raise QueryError(f"folder {given!r} is not absolute: give its whole path")
+    return real(given)
+
+
+def _literal(text: str) -> str:
+    """Escape the wildcards of LIKE."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _nanoseconds(moment: datetime) -> int:
+    """Return a time as files have it; without an offset it is by this machine's clock."""
+    try:
+        aware = moment.astimezone(UTC)
+    except (OverflowError, OSError, ValueError):  # at the ends of the calendar
+        aware = moment.replace(tzinfo=UTC)
+    microseconds = (aware - _EPOCH) // timedelta(microseconds=1)
+    return max(-_LARGEST, min(microseconds * 1000, _LARGEST))

@@ -1,0 +1,114 @@
+"""The schema comes in steps; each is there whole, or not at all."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_vlsearch.cache import migrations
+from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.errors import LibraryError
+
+
+def tables_of(file: Path) -> set[str]:
+    """Return what is in a database, without our code."""
+    connection = sqlite3.connect(file)
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    connection.close()
+    return names
+
+
+def add_colours(tables: Any) -> None:
+    tables.execute("CREATE TABLE colours (name TEXT)")
+    tables.execute("INSERT INTO colours VALUES ('red')")
+
+
+def fail_halfway(tables: Any) -> None:
+    tables.execute("CREATE TABLE shapes (name TEXT)")
+    tables.execute("DROP TABLE roots")
+    raise ZeroDivisionError
+
+
+def open_once(file: Path, *, read_only: bool = False) -> None:
+    database = Database(file, read_only)
+    try:
+        Catalog(database).roots()
+    finally:
+        database.close()
+
+
+def test_every_step_is_recorded(file: Path) -> None:
+    open_once(file)
+    connection = sqlite3.connect(file)
+    rows = connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
+    connection.close()
+    assert rows == [(step.__name__,) for step in migrations.STEPS]
+
+
+def test_an_older_library_gets_the_steps_it_lacks(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_once(file)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_colours))
+    open_once(file)
+    open_once(file)
+    connection = sqlite3.connect(file)
+    assert connection.execute("SELECT name FROM colours").fetchall() == [("red",)]
+    connection.close()
+
+
+def test_a_step_that_fails_leaves_the_library_as_it_was(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(file)
+    Catalog(database).add_root("/pictures")
+    database.close()
+    before = tables_of(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", (*migrations.STEPS, add_colours, fail_halfway))
+        with pytest.raises(ZeroDivisionError):
+            open_once(file)
+    assert tables_of(file) == before
+    database = Database(file)
+    assert Catalog(database).roots() == ["/pictures"]
+    database.close()
+
+
+def test_a_first_step_that_fails_leaves_an_empty_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", (add_colours, fail_halfway))
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            open_once(file)
+    assert tables_of(file) == set()
+    open_once(file)
+
+
+def test_a_library_of_a_newer_version_says_to_upgrade(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", (*migrations.STEPS, add_colours))
+        open_once(file)
+    with pytest.raises(LibraryError, match=r"add_colours.*install --upgrade mcp-vlsearch"):
+        open_once(file)
+
+
+def test_a_read_only_library_of_an_older_version_is_left_alone(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_once(file)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_colours))
+    with pytest.raises(LibraryError, match="older mcp-vlsearch"):
+        open_once(file, read_only=True)
+    assert "colours" not in tables_of(file)
+
+
+def test_the_database_itself_refuses_an_image_that_nobody_described(file: Path) -> None:
+    database = Database(file)
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), database.write() as tables:
+        tables.execute("INSERT INTO files VALUES ('/a', 1, 2, 'unknown', NULL, 0)")
+    database.close()
