@@ -1,0 +1,216 @@
+"""A file's bytes as an upright RGB picture at the size that the encoder looks at.
+
+Everything that can be wrong with a picture ends as one :class:`ImageError`. All functions may run
+in several threads at once; Pillow decodes and resizes without holding the interpreter.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
+
+from mcp_vlsearch.cache.catalog import ImageInfo
+from mcp_vlsearch.core.metadata import Metadata, read_metadata
+from mcp_vlsearch.errors import ImageError
+
+__all__ = ["Decoded", "decode", "open_upright"]
+
+MAX_DECODED_PIXELS: Final = 250_000_000
+"""Pictures of more pixels are refused by their header: a small file may claim any size."""
+
+# What Pillow may open, common formats first, those without a signature last. Left out are formats
+# that are handed to other programs, such as EPS.
+_FORMAT_NAMES: Final = """
+JPEG PNG WEBP GIF TIFF BMP AVIF HEIF JPEG2000 PSD QOI PPM ICO ICNS DDS DIB SGI FITS FLI BLP FTEX PCX
+DCX XPM XBM SUN GBR PIXAR MSP CUR TGA PCD SPIDER
+"""
+_FORMATS: Final = tuple(_FORMAT_NAMES.split())
+_COMMON_NAMES: Final = {"MPO": "JPEG", "HEIF": "HEIC"}
+
+_TRANSPOSE: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How to turn a picture upright, by EXIF orientation."""
+
+_DRAFT_MARGIN: Final = 2
+"""A JPEG is decoded at no less than so many times the target, so that resizing stays sharp."""
+
+_PILLOW: Final = r"PIL\."
+_IGNORE: Final = ("ignore", None, Warning, re.compile(_PILLOW), 0)
+
+# Pillow warns above this and raises above twice as much, for pictures inside of pictures, too.
+Image.MAX_IMAGE_PIXELS = MAX_DECODED_PIXELS // 2
+# Editors write XMP and histories into PNG texts that are larger than Pillow's 1 MiB.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 * 2**20
+
+# Numbers that may stand for white in greys of more than 8 bits, by Pillow's mode.
+_WHITES: Final = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An upright RGB picture at the encoder's size, and what its file says about it."""
+
+    image: Image.Image
+    info: ImageInfo
+
+
+def decode(data: bytes, target_size: Callable[[int, int], tuple[int, int]]) -> Decoded:
+    """Return the first picture in a file's bytes, resized to ``target_size(width, height)``.
+
+    Raises :class:`ImageError` with one line that does not name the file.
+    """
+    with _readable():
+        file, metadata = _open(data)
+    width, height = file.size[::-1] if metadata.orientation > 4 else file.size
+    target = target_size(width, height)
+    with _readable():
+        image = _render(file, metadata.orientation, target)
+    name = file.format or ""
+    info = ImageInfo(
+        width,
+        height,
+        _COMMON_NAMES.get(name, name),
+        len(data),
+        metadata.taken_at,
+        metadata.camera,
+        metadata.latitude,
+        metadata.longitude,
+    )
+    return Decoded(image, info)
+
+
+def open_upright(data: bytes) -> Image.Image:
+    """Return the first picture in a file's bytes, upright, RGB and in its full size.
+
+    Raises :class:`ImageError` with one line that does not name the file.
+    """
+    with _readable():
+        file, metadata = _open(data)
+        return _render(file, metadata.orientation, None)
+
+
+def _open(data: bytes) -> tuple[ImageFile.ImageFile, Metadata]:
+    if not data:
+        raise ImageError("the file is empty")
+    _quiet_pillow()
+    _register_heif()
+    file = Image.open(io.BytesIO(data), formats=_FORMATS)
+    if not isinstance(file, JpegImagePlugin.JpegImageFile):
+        # In other formats EXIF may come after the pixels, and loading may turn the picture already.
+        file.load()
+    return file, read_metadata(file)
+
+
+def _render(
+    file: ImageFile.ImageFile, orientation: int, target: tuple[int, int] | None
+) -> Image.Image:
+    """Turn last: the picture is smallest then."""
+    if target is not None:
+        width, height = target = target[::-1] if orientation > 4 else target
+        file.draft(None, (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height))
+    file.load()
+    image = _flatten(file)
+    if target is not None and image.size != target:
+        image = image.resize(target, Image.Resampling.BICUBIC)
+    image = _to_srgb(image, file.info.get("icc_profile"))
+    turn = _TRANSPOSE.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Return the picture on white in one of the modes RGB, L, CMYK and LAB."""
+    if image.mode in _WHITES or image.mode.startswith("I;16"):
+        return Image.fromarray(_eight_bits(np.asarray(image), image.mode))
+    if image.has_transparency_data:
+        transparent = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(transparent, mask=transparent.getchannel("A"))
+        return white
+    if image.mode in ("RGB", "L", "CMYK", "LAB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _eight_bits(values: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
+    """Scale greys to 0…255: from the first usual white that none exceeds, else by their range."""
+    if mode not in _WHITES:
+        return (values.astype(np.uint16) >> 8).astype(np.uint8)
+    greys = np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
+    black, white = float(greys.min()), float(greys.max())
+    if black >= 0 and (usual := [w for w in _WHITES[mode] if white <= w]):
+        black, white = 0.0, usual[0]
+    greys = (greys - black) * (255 / ((white - black) or 1))
+    return np.clip(np.rint(greys), 0, 255).astype(np.uint8)
+
+
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    if isinstance(profile, bytes) and (transform := _srgb_transform(profile, image.mode)):
+        return transform.apply(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+@lru_cache(maxsize=16)
+def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return how to get from a profile's colours to sRGB; None if that is needless or unknown."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in (source.profile.profile_description or "").lower():
+            return None
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        return ImageCms.ImageCmsTransform(source, srgb, mode, "RGB")
+    except Exception:  # it is damaged, or of another kind of picture: colours stay as they are
+        return None
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn whatever Pillow raises into one :class:`ImageError`."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        size = f"{int(pixels.group()) / 1e6:.0f}" if pixels else "too many"
+        raise ImageError(
+            f"the picture has {size} megapixels, the limit is {MAX_DECODED_PIXELS / 1e6:.0f}"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            "the file is not a picture that can be read, or its beginning is damaged"
+        ) from error
+    except MemoryError as error:
+        raise ImageError("the picture does not fit into memory", retry=True) from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ImageError(f"the picture is damaged: {reason}") from error
+
+
+def _quiet_pillow() -> None:
+    """Ignore Pillow's warnings: what it warns of is either read well enough or raises later.
+
+    ``warnings.catch_warnings`` is not for threads, and others may have replaced the filters since.
+    """
+    if _IGNORE not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_PILLOW)
+
+
+@cache
+def _register_heif() -> None:
+    pillow_heif.register_heif_opener()
