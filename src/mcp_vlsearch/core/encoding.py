@@ -1,0 +1,109 @@
+"""The library's encoder: made in the background, waited for with progress, used by one at a time."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mcp_vlsearch.contracts import Encoder, Query
+from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.errors import EncoderError, VLSearchError
+from mcp_vlsearch.plugins import resolve
+from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.types import EncoderState, EncoderStatus
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from mcp_vlsearch.contracts import Vectors
+
+__all__ = ["EncoderSlot"]
+
+_HEARTBEAT = 1.0
+"""Seconds between two reports while waiting; clients reset their time limits on each."""
+
+
+class EncoderSlot:
+    """Holds one encoder from "not loaded" to "ready" or "failed"; a failed one is tried again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._encoder: Encoder | None = None
+        self._state: EncoderState = "not loaded"
+        self._error: VLSearchError | None = None
+        self._changed = threading.Condition()
+        self._turn = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Start making and loading the encoder in the background, unless that has begun."""
+        with self._changed:
+            if self._state in ("loading", "ready"):
+                return
+            self._state, self._error = "loading", None
+        threading.Thread(target=self._make, name="encoder", daemon=True).start()
+
+    def known(self, report: ProgressCallback) -> Encoder:
+        """Wait until the encoder's fingerprint is known; weights may still be loading."""
+        return self._wait(report, lambda: self._encoder is not None)
+
+    def ready(self, report: ProgressCallback) -> Encoder:
+        """Wait until the encoder can encode. Raises what made it fail."""
+        return self._wait(report, lambda: self._state == "ready")
+
+    def encode_images(self, images: Sequence["Image.Image"], report: ProgressCallback) -> "Vectors":
+        """Encode pictures, shape (len(images), dim), when it is this caller's turn."""
+        encoder = self.ready(report)
+        with self._turn:
+            return encoder.encode_images(images)
+
+    def encode_queries(self, queries: Sequence[Query], report: ProgressCallback) -> "Vectors":
+        """Encode queries, shape (len(queries), dim), when it is this caller's turn."""
+        encoder = self.ready(report)
+        with self._turn:
+            return encoder.encode_queries(queries)
+
+    def status(self) -> EncoderStatus:
+        """Say what the encoder is and where it stands; never waits."""
+        encoder, settings = self._encoder, self._settings
+        return EncoderStatus(
+            name=settings.encoder,
+            model=encoder.model if encoder else settings.model,
+            precision=encoder.precision if encoder else settings.precision,
+            device=encoder.device if encoder else settings.device,
+            dim=encoder.dim if encoder else settings.dim or 0,
+            state=self._state,
+        )
+
+    def _make(self) -> None:
+        try:
+            encoder = resolve("encoders", self._settings.encoder)(self._settings)
+            self._become("loading", encoder)
+            encoder.load()
+            self._become("ready", encoder)
+        except VLSearchError as error:
+            self._fail(error)
+        except Exception as error:  # a plugin may raise anything; a waiting call must hear of it
+            self._fail(
+                EncoderError(f"encoder {self._settings.encoder!r} failed to load: {error!r}")
+            )
+
+    def _become(self, state: EncoderState, encoder: Encoder) -> None:
+        with self._changed:
+            self._state, self._encoder = state, encoder
+            self._changed.notify_all()
+
+    def _fail(self, error: VLSearchError) -> None:
+        with self._changed:
+            self._state, self._error = "failed", error
+            self._changed.notify_all()
+
+    def _wait(self, report: ProgressCallback, reached: Callable[[], bool]) -> Encoder:
+        self.warm_up()
+        seconds = 0
+        with self._changed:
+            while not self._changed.wait_for(lambda: reached() or self._error, _HEARTBEAT):
+                seconds += 1
+                report(Progress(0, None, f"loading the model {self._settings.model}, {seconds} s"))
+            if self._error:
+                raise self._error
+            assert self._encoder is not None
+            return self._encoder

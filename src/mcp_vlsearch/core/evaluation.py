@@ -1,0 +1,132 @@
+"""Retrieval quality: how early the picture comes that a caption was written for."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from mcp_vlsearch.core.progress import Meter, ProgressCallback, silent
+from mcp_vlsearch.errors import QueryError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mcp_vlsearch.contracts import Vectors
+    from mcp_vlsearch.core.library import Library
+
+__all__ = ["Evaluation", "evaluate"]
+
+_BATCH: Final = 64
+"""Queries encoded and ranked at a time."""
+
+
+class Evaluation(BaseModel):
+    """Shares of queries whose picture is among the first 1, 5 and 10, and the mean of 1/rank."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+    images: int
+    queries: int
+    recall_at_1: Annotated[float, Field(alias="recall@1")]
+    recall_at_5: Annotated[float, Field(alias="recall@5")]
+    recall_at_10: Annotated[float, Field(alias="recall@10")]
+    mrr: float
+
+
+@dataclass(frozen=True)
+class _Line:
+    path: Path
+    query: str
+
+
+def evaluate(
+    library: "Library",
+    captions: Path,
+    field: str = "caption",
+    report: ProgressCallback = silent,
+) -> Evaluation:
+    """Search for each captioned picture by its caption, among all pictures that the file names.
+
+    ``captions`` is JSON lines with ``image`` (a path, relative to the file) and the text in
+    ``field``. Files with the same content are one image, so any of them is right; another picture
+    with the same score counts as coming first. Raises :class:`QueryError` naming a bad line, or
+    pictures that are not indexed.
+    """
+    lines = list(_read(captions, field))
+    if not lines:
+        raise QueryError(f"{captions} has no captions: give a file with at least one line")
+    ids, vectors = _wanted(library, captions, [line.path for line in lines], report)
+    row = {image_id: position for position, image_id in enumerate(dict.fromkeys(ids))}
+    right = np.array([row[image_id] for image_id in ids])
+    ranks = []
+    meter = Meter(report, len(lines), "searching")
+    for start in range(0, len(lines), _BATCH):
+        batch = slice(start, start + _BATCH)
+        queries = np.stack(library.query_vectors([line.query for line in lines[batch]], report))
+        ranks.append(_ranks(queries, vectors, right[batch]))
+        meter.advance(len(queries))
+    return _summary(len(row), np.concatenate(ranks))
+
+
+def _read(captions: Path, field: str) -> Iterator[_Line]:
+    try:
+        texts = captions.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryError(
+            f"{captions} can't be read ({error}): give a file of JSON lines"
+        ) from error
+    for number, text in enumerate(texts, 1):
+        if text.strip():
+            yield _parse(text, field, f"{captions}, line {number}", captions.parent)
+
+
+def _parse(text: str, field: str, where: str, folder: Path) -> _Line:
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise QueryError(f"{where}: not JSON ({error})") from error
+    for name in ("image", field):
+        value = line.get(name) if isinstance(line, dict) else None
+        if not isinstance(value, str) or not value.strip():
+            raise QueryError(f"{where}: {name!r} must be a text that is not empty")
+    return _Line(folder / line["image"], line[field])
+
+
+def _wanted(
+    library: "Library", captions: Path, paths: Sequence[Path], report: ProgressCallback
+) -> "tuple[list[str], Vectors]":
+    """Return the image id of each path, and one vector per distinct id in order of appearance."""
+    known = library.image_vectors(paths, report)
+    missing = [path for path in paths if path not in known]
+    if missing:
+        raise QueryError(
+            f"{len(missing)} of {len(paths)} pictures are not indexed, first {missing[0]}: run "
+            f"`mcp-vlsearch index {captions.parent}` first"
+        )
+    ids = [known[path][0] for path in paths]
+    distinct = dict(known[path] for path in paths)
+    return ids, np.stack([distinct[image_id] for image_id in dict.fromkeys(ids)])
+
+
+def _ranks(
+    queries: "Vectors", vectors: "Vectors", right: "NDArray[np.int64]"
+) -> "NDArray[np.int64]":
+    scores = queries @ vectors.T
+    own = scores[np.arange(len(right)), right]
+    # Ties count against the right picture, so that vectors that are all alike score nothing.
+    return np.asarray(np.count_nonzero(scores >= own[:, None], axis=1), np.int64)
+
+
+def _summary(images: int, ranks: "NDArray[np.int64]") -> Evaluation:
+    return Evaluation(
+        images=images,
+        queries=len(ranks),
+        recall_at_1=float(np.mean(ranks <= 1)),
+        recall_at_5=float(np.mean(ranks <= 5)),
+        recall_at_10=float(np.mean(ranks <= 10)),
+        mrr=float(np.mean(1 / ranks)),
+    )

@@ -1,0 +1,291 @@
+"""The facade that every face uses: open a library, index, search, look at its state, remove."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.contracts import Encoder, Query
+from mcp_vlsearch.core.decode import open_upright
+from mcp_vlsearch.core.digest import read_file
+from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.fuse import fuse
+from mcp_vlsearch.core.indexing import Indexer
+from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.core.phrasings import phrasings
+from mcp_vlsearch.core.picture import find_picture
+from mcp_vlsearch.core.progress import ProgressCallback, silent
+from mcp_vlsearch.core.roots import Roots, real
+from mcp_vlsearch.core.searching import Searcher, SearchRequest
+from mcp_vlsearch.core.writing import writer_lock
+from mcp_vlsearch.errors import ImageError, LibraryError, RootError
+from mcp_vlsearch.settings import Settings, load_settings, pin_encoder
+from mcp_vlsearch.types import (
+    Filters,
+    IndexReport,
+    IndexStatus,
+    LibraryStatus,
+    MinRelevance,
+    RemoveReport,
+    RootStatus,
+    SearchResult,
+)
+from mcp_vlsearch.version import VERSION
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Vectors
+
+__all__ = ["Library"]
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True)
+class _Space:
+    """What belongs to one fingerprint."""
+
+    encoder: Encoder
+    embeddings: Embeddings
+    index: IndexSlot
+
+
+class Library:
+    """One directory with everything for one set of pictures.
+
+    Any number of processes and threads may search beside one writer. Opening is cheap: the database
+    is opened at first use, the model is loaded in the background at first need.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._database = Database(settings.library / "library.db", read_only=settings.read_only)
+        self._catalog = Catalog(self._database)
+        self._encoder = EncoderSlot(settings)
+        self._opened: _Space | None = None
+        self._opening = threading.Lock()
+
+    @classmethod
+    def open(cls, library: str | Path | None = None, **flags: Any) -> Self:
+        """Open a library, by default the user's own, with any setting as a keyword.
+
+        Raises :class:`SettingsError`.
+        """
+        return cls(load_settings({"library": library, **flags}))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def warm_up(self) -> None:
+        """Start loading the model in the background."""
+        self._encoder.warm_up()
+
+    def allow(self, folders: Iterable[str | Path]) -> None:
+        """Make folders (or the folders of files) roots, from now on.
+
+        Raises :class:`RootError` if one does not exist.
+        """
+        self._must_write()
+        with self._database.write():
+            for folder in folders:
+                path = Path(real(folder))
+                if not path.exists():
+                    raise RootError(f"{folder} does not exist: give a file or folder that does")
+                self._catalog.add_root(str(path if path.is_dir() else path.parent))
+
+    def index(
+        self,
+        paths: Sequence[str | Path] = (),
+        *,
+        recursive: bool = True,
+        force: bool = False,
+        report: ProgressCallback = silent,
+    ) -> IndexReport:
+        """Bring the library up to what lies below ``paths``, by default below every root.
+
+        ``report`` may raise :class:`CancelledError`; finished batches stay. Raises
+        :class:`RootError` for a path outside the roots.
+        """
+        self._must_write()
+        roots = self._roots()
+        resolved = [roots.check(path) for path in paths] or roots.folders
+        if not resolved:
+            roots.check(".")
+        self.settings.library.mkdir(parents=True, exist_ok=True)
+        with writer_lock(self.settings.library, report):
+            space = self._space(report)
+            pin_encoder(self.settings)
+            indexer = Indexer(
+                self._database, self._catalog, space.embeddings, self._encoder, roots, report
+            )
+            return indexer.run(resolved, recursive, force)
+
+    def search_by_text(
+        self,
+        query: str,
+        *,
+        top_k: int = 10,
+        alternatives: Sequence[str] = (),
+        exclude: str = "",
+        rewrite: str | None = None,
+        filters: Filters = NO_FILTERS,
+        min_relevance: MinRelevance = "any",
+        report: ProgressCallback = silent,
+    ) -> SearchResult:
+        """Find pictures that a text describes. Raises :class:`QueryError`."""
+        request = SearchRequest(
+            texts=phrasings(query, alternatives, rewrite, self.settings),
+            exclude=exclude,
+            top_k=top_k,
+            filters=filters,
+            min_relevance=min_relevance,
+        )
+        return self._search(request, report)
+
+    def search_by_image(
+        self,
+        image: str,
+        *,
+        text: str = "",
+        top_k: int = 10,
+        filters: Filters = NO_FILTERS,
+        min_relevance: MinRelevance = "any",
+        report: ProgressCallback = silent,
+    ) -> SearchResult:
+        """Find pictures like a given one: a path under a root, an image id, or base64.
+
+        With ``text`` it is a composed query: the picture, changed as the text says. A picture that
+        the library knows is searched by its cached vector, without the model. Raises
+        :class:`QueryError`, :class:`RootError` and :class:`ImageError`.
+        """
+        roots = self._roots()
+        given = find_picture(image, roots, self._catalog)
+        vector = None if text.strip() else self._space(report).embeddings.vector(given.image_id)
+        picture = None
+        if vector is None:
+            data = given.data or self._read_known(given.image_id, roots)
+            picture = open_upright(data)
+        request = SearchRequest(
+            texts=(text,) if text.strip() else (),
+            image=picture,
+            vector=vector,
+            top_k=top_k,
+            filters=filters,
+            min_relevance=min_relevance,
+        )
+        return self._search(request, report)
+
+    def image_vectors(
+        self, paths: Iterable[Path], report: ProgressCallback = silent
+    ) -> "dict[Path, tuple[str, Vectors]]":
+        """Return image id and unit-norm vector, shape (dim,), of every path that is indexed."""
+        embeddings = self._space(report).embeddings
+        found = {}
+        for path in paths:
+            resolved = real(path)
+            record = self._catalog.known(resolved, False).get(resolved)
+            vector = embeddings.vector(record.image_id) if record and record.image_id else None
+            if record and record.image_id and vector is not None:
+                found[path] = record.image_id, vector
+        return found
+
+    def query_vectors(
+        self, queries: Sequence[str], report: ProgressCallback = silent
+    ) -> "list[Vectors]":
+        """Return the unit-norm vector, shape (dim,), that a search for each text looks up."""
+        texts = [phrasings(query, (), None, self.settings) for query in queries]
+        flat = [Query(text) for phrased in texts for text in phrased]
+        vectors = self._encoder.encode_queries(flat, report)
+        ends = accumulate(len(phrased) for phrased in texts)
+        return [fuse(vectors[end - len(t) : end]) for t, end in zip(texts, ends, strict=True)]
+
+    def remove(
+        self, paths: Sequence[str | Path], report: ProgressCallback = silent
+    ) -> RemoveReport:
+        """Forget files, or all files below folders; a root that is named is no root any more.
+
+        No file is deleted, and paths need not exist any more. Cached vectors stay, so indexing
+        again costs no encoding.
+        """
+        self._must_write()
+        resolved = [real(path) for path in paths]
+        with writer_lock(self.settings.library, report):
+            files = sorted({file for path in resolved for file in self._catalog.known(path, True)})
+            with self._database.write():
+                self._catalog.forget(files)
+                self._catalog.remove_roots(resolved)
+        return RemoveReport(removed=len(files), total_images=self._catalog.counts().images)
+
+    def status(self) -> LibraryStatus:
+        """Say what the library holds and what it runs on; never waits for the model."""
+        counts = self._catalog.counts()
+        roots = self._roots()
+        encoder = self._encoder.status()
+        return LibraryStatus(
+            library=str(self.settings.library),
+            roots=[
+                RootStatus(
+                    path=folder, online=roots.online(folder), files=self._catalog.file_count(folder)
+                )
+                for folder in roots.folders
+            ],
+            images=counts.images,
+            files=counts.files,
+            failed=counts.failed,
+            encoder=encoder,
+            index=self._index_status(),
+            database_bytes=self._database.bytes(),
+            version=VERSION,
+        )
+
+    def _search(self, request: SearchRequest, report: ProgressCallback) -> SearchResult:
+        space = self._space(report)
+        searcher = Searcher(self._catalog, space.embeddings, self._encoder, space.index)
+        return searcher.search(request, report)
+
+    def _space(self, report: ProgressCallback) -> _Space:
+        encoder = self._encoder.known(report)
+        with self._opening:
+            if self._opened is None:
+                embeddings = Embeddings(self._database, encoder)
+                index = IndexSlot(self.settings, embeddings, encoder.dim)
+                self._opened = _Space(encoder, embeddings, index)
+            return self._opened
+
+    def _roots(self) -> Roots:
+        return Roots([*self._catalog.roots(), *self.settings.roots])
+
+    def _read_known(self, digest: str, roots: Roots) -> bytes:
+        for path in self._catalog.paths_of(digest):
+            try:
+                return read_file(roots.check(path))
+            except (ImageError, RootError):
+                continue
+        raise ImageError(f"no file of image {digest} can be read any more: index its folder again")
+
+    def _index_status(self) -> IndexStatus:
+        if self._opened:
+            return self._opened.index.status()
+        vectors = self._catalog.vectors(self.settings.encoder, self.settings.model)
+        return IndexStatus(name=self.settings.index, kind="not loaded", vectors=vectors)
+
+    def _must_write(self) -> None:
+        if self.settings.read_only:
+            raise LibraryError("the library is read-only: unset READ_ONLY to change it")

@@ -1,0 +1,63 @@
+"""The library's index: made from the embedding cache and kept up with it by seq."""
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.contracts import VectorIndex
+from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.plugins import resolve
+from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.types import IndexStatus
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Seqs
+
+__all__ = ["IndexSlot"]
+
+_BLOCK = 20_000
+"""Vectors read from the cache at a time."""
+_SAMPLE = 1000
+
+
+class IndexSlot:
+    """Holds the index of one fingerprint; every use first reads what came after its last seq."""
+
+    def __init__(self, settings: Settings, embeddings: Embeddings, dim: int) -> None:
+        self._embeddings = embeddings
+        self._name = settings.index
+        self._index: VectorIndex = resolve("indexes", settings.index)(settings, dim)
+        self._last_removal = 0
+        self._sample: Seqs = np.empty(0, np.int64)
+        self._sampled_at = 0
+        self._turn = threading.Lock()
+
+    def current(self, report: ProgressCallback) -> VectorIndex:
+        """Return the index with everything that any process has written so far."""
+        with self._turn:
+            while True:
+                seqs, vectors, removed, self._last_removal = self._embeddings.changes(
+                    self._index.last_seq, self._last_removal, _BLOCK
+                )
+                if len(seqs):
+                    self._index.add(seqs, vectors)
+                if len(removed):
+                    self._index.remove(removed)
+                if len(seqs) < _BLOCK:
+                    return self._index
+                report(Progress(len(self._index), None, "reading the index"))
+
+    def sample(self) -> "Seqs":
+        """Return up to 1000 random seqs, renewed when the index has grown or shrunk by a tenth."""
+        with self._turn:
+            size = len(self._index)
+            if abs(size - self._sampled_at) > self._sampled_at // 10:
+                self._sample, self._sampled_at = self._embeddings.sample(_SAMPLE), size
+            return self._sample
+
+    def status(self) -> IndexStatus:
+        """Say what the index is and how much can be found with it."""
+        vectors = self._embeddings.count()
+        return IndexStatus(name=self._name, kind=self._index.kind, vectors=vectors)

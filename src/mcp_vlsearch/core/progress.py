@@ -1,0 +1,62 @@
+"""How long work tells its caller where it stands, and how the caller stops it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Meter", "Progress", "ProgressCallback", "silent"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` files (None while it is unknown), and a line for people."""
+
+    done: int
+    total: int | None
+    message: str
+
+
+ProgressCallback = Callable[[Progress], None]
+"""Called at least every few seconds. It may raise :class:`CancelledError` to stop the work between
+batches; what is finished stays."""
+
+
+def silent(progress: Progress) -> None:
+    """Report to nobody."""
+
+
+class Meter:
+    """Counts finished work and reports it with rate and time left."""
+
+    def __init__(self, report: ProgressCallback, total: int, verb: str) -> None:
+        self._report = report
+        self._total = total
+        self._verb = verb
+        self._done = 0
+        self._started = time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        """Count finished work and report."""
+        self._done += count
+        self.report()
+
+    def report(self) -> None:
+        """Report where the work stands."""
+        self._report(Progress(self._done, self._total, self._message()))
+
+    def _message(self) -> str:
+        seconds = time.monotonic() - self._started
+        text = f"{self._verb} {self._done} of {self._total}"
+        if not self._done or seconds < 0.5:
+            return text
+        rate = self._done / seconds
+        left = (self._total - self._done) / rate
+        return f"{text}, {rate:.1f}/s, {_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

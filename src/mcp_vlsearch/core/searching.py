@@ -1,0 +1,121 @@
+"""The search pipeline, one step a line: queries → vector → allowed ids → hits → relevance."""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.filters import compile_filters
+from mcp_vlsearch.core.fuse import exclude, fuse
+from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.core.progress import ProgressCallback, silent
+from mcp_vlsearch.core.relevance import Background, judge, reaches
+from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.types import Filters, Hit, MinRelevance, SearchResult
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from mcp_vlsearch.contracts import Seqs, VectorIndex, Vectors
+
+__all__ = ["SearchRequest", "Searcher"]
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What to search for, and which hits count.
+
+    ``texts`` are phrasings of one wish, the original first. ``image`` is a picture to go with them
+    (a composed query), ``vector`` a ready one, shape (dim,), in place of both.
+    """
+
+    texts: tuple[str, ...] = ()
+    image: "Image.Image | None" = None
+    vector: "Vectors | None" = None
+    exclude: str = ""
+    top_k: int = 10
+    filters: Filters = field(default_factory=Filters)
+    min_relevance: MinRelevance = "any"
+
+
+class Searcher:
+    """Runs searches over one fingerprint."""
+
+    def __init__(
+        self, catalog: Catalog, embeddings: Embeddings, encoder: EncoderSlot, index: IndexSlot
+    ) -> None:
+        self._catalog = catalog
+        self._embeddings = embeddings
+        self._encoder = encoder
+        self._index = index
+
+    def search(self, request: SearchRequest, report: ProgressCallback = silent) -> SearchResult:
+        """Return the nearest pictures, best first. Raises :class:`QueryError`."""
+        started = time.monotonic()
+        if not 1 <= request.top_k <= 100:
+            raise QueryError(f"top_k is {request.top_k}: give a number from 1 to 100")
+        index = self._index.current(report)
+        vector = self._vector(request, report)
+        allowed = self._allowed(request.filters)
+        searched = len(index) if allowed is None else len(allowed)
+        scores, seqs = index.search(vector[None], min(request.top_k, max(searched, 1)), allowed)
+        hits = self._describe(scores[0], seqs[0], self._background(index, vector))
+        return SearchResult(
+            queries=list(request.texts),
+            hits=[hit for hit in hits if reaches(hit.relevance, request.min_relevance)],
+            total_images=len(index),
+            searched_images=searched,
+            seconds=time.monotonic() - started,
+        )
+
+    def _vector(self, request: SearchRequest, report: ProgressCallback) -> "Vectors":
+        if request.vector is not None:
+            return request.vector
+        queries = [Query(text, request.image) for text in request.texts or ("",)]
+        if request.exclude:
+            queries.append(Query(request.exclude))
+        vectors = self._encoder.encode_queries(queries, report)
+        if request.exclude:
+            return exclude(fuse(vectors[:-1]), vectors[-1])
+        return fuse(vectors)
+
+    def _allowed(self, filters: Filters) -> "Seqs | None":
+        condition = compile_filters(filters)
+        if condition is None:
+            return None
+        return self._catalog.allowed(condition, self._embeddings.fingerprint)
+
+    def _background(self, index: "VectorIndex", vector: "Vectors") -> Background | None:
+        sample = self._index.sample()
+        if not len(sample):
+            return None
+        scores, seqs = index.search(vector[None], len(sample), sample)
+        return Background.of(scores[0][seqs[0] >= 0], len(index))
+
+    def _describe(
+        self, scores: "Vectors", seqs: "Seqs", background: Background | None
+    ) -> list[Hit]:
+        found = {int(s): float(score) for s, score in zip(seqs, scores, strict=True) if s >= 0}
+        hits: list[Hit] = []
+        for record in self._catalog.describe(list(found)):
+            score = found[record.seq]
+            hits.append(
+                Hit(
+                    rank=len(hits) + 1,
+                    image_id=record.image_id,
+                    path=record.paths[0],
+                    other_paths=list(record.paths[1:]),
+                    part=record.part,
+                    score=score,
+                    relevance=judge(score, background),
+                    width=record.width,
+                    height=record.height,
+                    format=record.format,
+                    bytes=record.bytes,
+                    taken_at=record.taken_at,
+                )
+            )
+        return hits

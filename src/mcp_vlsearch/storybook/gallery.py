@@ -1,0 +1,82 @@
+"""A folder of drawn scenes with their captions: the same seed always gives the same gallery."""
+
+import json
+import multiprocessing
+import random
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from mcp_vlsearch.storybook.captions import caption
+from mcp_vlsearch.storybook.scene import Pairs, Scene, sample_scene
+
+__all__ = ["CAPTIONS", "draw_gallery"]
+
+CAPTIONS: Final = "captions.jsonl"
+
+_WORTH_A_POOL: Final = 64
+"""Pictures from which on the start of more processes pays."""
+
+Task = tuple[Scene, Path]
+
+
+def draw_gallery(
+    folder: Path,
+    count: int,
+    seed: int,
+    pairs: Pairs = "all",
+    advance: Callable[[int], None] = lambda _: None,
+    workers: int = 1,
+) -> Path:
+    """Draw ``scene-0001.png`` … into a folder and return its ``captions.jsonl``.
+
+    Each line of that file holds ``image``, ``caption`` (English) and ``caption_zh`` (Chinese), both
+    in full. An earlier gallery in the folder is replaced. ``advance`` is called with the number of
+    pictures drawn since the last call, and may raise to stop. With ``workers`` over 1 large
+    galleries are drawn in that many processes.
+    """
+    rng = random.Random(f"storybook {seed}")
+    lines, tasks = [], []
+    for number in range(1, count + 1):
+        scene = sample_scene(rng, pairs)
+        name = f"scene-{number:04d}.png"
+        english = caption(scene, rng, "en", "full").text
+        chinese = caption(scene, rng, "zh", "full").text
+        lines.append({"image": name, "caption": english, "caption_zh": chinese})
+        tasks.append((scene, folder / name))
+    folder.mkdir(parents=True, exist_ok=True)
+    captions = folder / CAPTIONS
+    _clear(captions, keep={line["image"] for line in lines})
+    for _ in _drawn(tasks, workers):
+        advance(1)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    captions.write_text(text, "utf-8", newline="\n")
+    return captions
+
+
+def _clear(captions: Path, keep: set[str]) -> None:
+    """Delete the pictures that an earlier gallery listed and this one does not have."""
+    if captions.exists():
+        listed = {json.loads(line)["image"] for line in captions.read_text("utf-8").splitlines()}
+        captions.unlink()
+        for name in listed - keep:
+            if Path(name).match("scene-*.png") and Path(name).name == name:
+                captions.with_name(name).unlink(missing_ok=True)
+
+
+def _drawn(tasks: list[Task], workers: int) -> Iterator[None]:
+    if workers > 1 and len(tasks) >= _WORTH_A_POOL:
+        # Spawned, because a fork beside the threads of a library may hang.
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+            yield from pool.imap_unordered(_draw, tasks, chunksize=4)
+    else:
+        yield from map(_draw, tasks)
+
+
+def _draw(task: Task) -> None:
+    from mcp_vlsearch.storybook.drawing import draw  # Pillow, which --help has no use for
+
+    scene, path = task
+    draw(scene).save(path)

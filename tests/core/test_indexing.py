@@ -1,0 +1,298 @@
+"""Indexing knows new, changed, moved, unchanged and gone files, and forgets nothing by accident."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mcp_vlsearch.core import indexing
+from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.progress import Progress
+from mcp_vlsearch.errors import CancelledError, LibraryError, RootError
+from mcp_vlsearch.types import IndexReport
+from tests import pictures
+from tests.core.conftest import paint
+from tests.core.mosaic import MosaicEncoder, vector_of
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def changes(report: IndexReport) -> dict[str, int]:
+    """Return the counts that are not zero."""
+    names = ("added", "updated", "moved", "unchanged", "removed", "failed", "encoded", "from_cache")
+    return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
+def state(library: Library) -> list[tuple[str, str, bytes]]:
+    """Return everything that can be found: path, image and its nearest vectors' scores."""
+    found = []
+    for path in sorted(library._catalog.known("/")):
+        image = library._catalog.image_of(path) or ""
+        vector = library.search_by_image(image, top_k=3).model_dump_json(exclude={"seconds"})
+        found.append((path, image, vector.encode()))
+    return found
+
+
+def test_a_first_run_encodes_every_picture_once(library: Library) -> None:
+    report = library.index()
+    assert changes(report) == {"added": 10, "encoded": 10}
+    assert (report.scanned, report.total_images) == (10, 10)
+
+
+def test_a_second_run_reads_no_file(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.index()
+
+    def refuse(path: str) -> bytes:
+        raise AssertionError(f"{path} was read")
+
+    monkeypatch.setattr(indexing, "read_file", refuse)
+    assert changes(library.index()) == {"unchanged": 10}
+
+
+def test_a_renamed_folder_encodes_nothing(library: Library, photos: Path) -> None:
+    library.index()
+    (photos / "trip").rename(photos / "journey")
+    assert changes(library.index()) == {"moved": 5, "unchanged": 5, "from_cache": 5}
+    hit = library.search_by_image(str(photos / "journey" / "3.png")).hits[0]
+    assert (hit.path, hit.other_paths) == (str(photos / "journey" / "3.png"), [])
+
+
+def test_a_file_that_moves_to_another_root_is_moved(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    library.index()
+    attic = tmp_path / "attic"
+    attic.mkdir()
+    (photos / "0.png").rename(attic / "0.png")
+    library.allow([attic])
+    assert changes(library.index([attic])) == {"moved": 1, "from_cache": 1}
+    assert changes(library.index()) == {"unchanged": 10}
+
+
+def test_a_changed_file_is_encoded_again(library: Library, photos: Path) -> None:
+    library.index()
+    paint(photos / "0.png", 100)
+    os.utime(photos / "0.png", ns=(1, 1))
+    assert changes(library.index()) == {"updated": 1, "unchanged": 9, "encoded": 1}
+    assert library.status().images == 10
+
+
+def test_a_touched_file_is_read_and_not_encoded(library: Library, photos: Path) -> None:
+    library.index()
+    os.utime(photos / "0.png", ns=(1, 1))
+    assert changes(library.index()) == {"unchanged": 10, "from_cache": 1}
+    assert changes(library.index()) == {"unchanged": 10}
+
+
+def test_a_deleted_file_is_forgotten_and_costs_nothing_when_it_comes_back(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    library.index()
+    shutil.move(photos / "0.png", tmp_path / "kept.png")
+    assert changes(library.index()) == {"unchanged": 9, "removed": 1}
+    assert library.search_by_text("red", top_k=100).total_images == 9
+    shutil.move(tmp_path / "kept.png", photos / "0.png")
+    assert changes(library.index()) == {"added": 1, "unchanged": 9, "from_cache": 1}
+    assert library.search_by_image(str(photos / "0.png")).hits[0].path == str(photos / "0.png")
+
+
+def test_two_copies_are_one_image_with_two_paths(library: Library, photos: Path) -> None:
+    shutil.copy(photos / "0.png", photos / "copy.png")
+    assert changes(library.index()) == {"added": 11, "encoded": 10}
+    hit = library.search_by_image(str(photos / "0.png")).hits[0]
+    assert [hit.path, *hit.other_paths] == [str(photos / "0.png"), str(photos / "copy.png")]
+
+
+@pytest.mark.parametrize("leave", ["nothing", "an empty folder"])
+def test_a_root_that_is_offline_loses_nothing(
+    library: Library, photos: Path, tmp_path: Path, leave: str
+) -> None:
+    library.index()
+    photos.rename(tmp_path / "unmounted")
+    if leave == "an empty folder":
+        photos.mkdir()
+    report = library.index()
+    assert report.removed == 0
+    assert "offline" in report.failures[0].error
+    assert report.total_images == 10
+    if leave == "an empty folder":
+        photos.rmdir()
+    (tmp_path / "unmounted").rename(photos)
+    assert changes(library.index()) == {"unchanged": 10}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_loses_nothing(library: Library, photos: Path) -> None:
+    library.index()
+    (photos / "trip").chmod(0)
+    try:
+        report = library.index()
+    finally:
+        (photos / "trip").chmod(0o755)
+    assert report.removed == 0
+    assert report.total_images == 10
+
+
+def test_files_outside_the_named_paths_stay_as_they_are(library: Library, photos: Path) -> None:
+    library.index()
+    (photos / "0.png").unlink()
+    assert changes(library.index([photos / "trip"])) == {"unchanged": 5}
+    assert changes(library.index([photos / "0.png"])) == {"removed": 1}
+
+
+def test_without_recursion_folders_below_are_left_alone(library: Library) -> None:
+    assert changes(library.index(recursive=False)) == {"added": 5, "encoded": 5}
+    library.index()
+    assert changes(library.index(recursive=False)) == {"unchanged": 5}
+
+
+def test_force_encodes_everything_again_and_finds_the_same(library: Library) -> None:
+    library.index()
+    before = state(library)
+    assert changes(library.index(force=True)) == {"unchanged": 10, "encoded": 10}
+    assert state(library) == before
+    assert library.status().index.vectors == 10
+
+
+def test_another_fingerprint_encodes_again_beside_the_first(
+    library: Library, tmp_path: Path
+) -> None:
+    library.index()
+    with Library.open(tmp_path / "library", max_pixels=8192) as other:
+        assert changes(other.index()) == {"unchanged": 10, "encoded": 10}
+        assert other.search_by_text("red").total_images == 10
+    assert changes(library.index()) == {"unchanged": 10}
+    assert library.search_by_text("red").total_images == 10
+
+
+def test_every_good_picture_is_indexed_and_every_bad_file_is_named(
+    library: Library, photos: Path
+) -> None:
+    bad = {str(p) for p in pictures.write_files(photos / "bad", pictures.broken_files())}
+    report = library.index()
+    assert {failure.path for failure in report.failures} == bad
+    assert (report.added, report.failed) == (10, len(bad))
+    assert all(failure.error and "\n" not in failure.error for failure in report.failures)
+    again = library.index()
+    assert (again.unchanged, again.failed, again.encoded) == (10, len(bad), 0)
+
+
+def test_a_cancelled_run_keeps_finished_batches_and_goes_on(library: Library) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.total and progress.done >= 4:
+            raise CancelledError("stopped")
+
+    with pytest.raises(CancelledError):
+        library.index(report=stop)
+    assert library.status().images == 4
+    assert changes(library.index()) == {"added": 6, "unchanged": 4, "encoded": 6}
+
+
+def index_in_a_process(library: Path, photos: Path, model: str) -> subprocess.CompletedProcess[str]:
+    """Index in a process of its own; print how many pictures it encoded."""
+    script = f"""
+from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.plugins import BUILT_IN
+from tests.core.mosaic import MosaicEncoder
+BUILT_IN["encoders"]["mosaic"] = "tests.core.mosaic:MosaicEncoder"
+with Library.open({str(library)!r}, encoder="mosaic", model={model!r}) as library:
+    library.allow([{str(photos)!r}])
+    library.index()
+print(sum(MosaicEncoder.encoded))
+"""
+    path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
+    environment = os.environ | {"PYTHONPATH": path}
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_a_killed_run_goes_on_to_the_state_of_an_undisturbed_one(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    killed = index_in_a_process(tmp_path / "killed", photos, "dies:2")
+    assert killed.returncode == -9, killed.stderr
+    again = index_in_a_process(tmp_path / "killed", photos, "colours")
+    assert again.returncode == 0, again.stderr
+    assert int(again.stdout) == 2, "two batches of four were finished before"
+    library.index()
+    with Library.open(tmp_path / "killed", encoder="mosaic", model="colours") as survivor:
+        assert state(survivor) == state(library)
+
+
+def test_what_another_process_indexes_is_found_at_the_next_search(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    library.index()
+    assert library.search_by_text("red").total_images == 10
+    new = paint(photos / "new.png", 50)
+    (photos / "0.png").unlink()
+    done = index_in_a_process(tmp_path / "library", photos, "colours")
+    assert done.returncode == 0, done.stderr
+    assert library.search_by_image(str(new)).hits[0].path == str(new)
+    assert library.search_by_text("red", top_k=100).total_images == 10
+
+
+def test_a_picture_is_never_paired_with_the_vector_of_another(
+    library: Library, photos: Path
+) -> None:
+    library.index()
+    for path in photos.rglob("*.png"):
+        image = library._catalog.image_of(str(path))
+        assert image is not None
+        cached = library._space(lambda _: None).embeddings.vector(image)
+        assert cached is not None
+        assert float(cached @ vector_of(Image.open(path))) > 0.9999
+
+
+def test_a_path_outside_the_roots_is_refused(library: Library, tmp_path: Path) -> None:
+    outside = paint(tmp_path / "private" / "x.png", 1)
+    (tmp_path / "photos" / "way-out").symlink_to(outside.parent)
+    for path in (
+        outside,
+        tmp_path / "photos" / ".." / "private",
+        tmp_path / "photos/way-out/x.png",
+    ):
+        with pytest.raises(RootError, match="outside the roots"):
+            library.index([path])
+    assert library.index().added == 10, "links that lead out of the roots are not followed"
+
+
+def test_indexing_without_any_root_says_how_to_allow_one(tmp_path: Path) -> None:
+    with (
+        Library.open(tmp_path / "empty", encoder="mosaic") as library,
+        pytest.raises(RootError, match="mcp-vlsearch index FOLDER"),
+    ):
+        library.index()
+
+
+def test_a_read_only_library_is_searched_and_not_changed(library: Library, tmp_path: Path) -> None:
+    library.index()
+    with Library.open(tmp_path / "library", read_only=True) as reader:
+        assert reader.search_by_text("red").total_images == 10
+        with pytest.raises(LibraryError, match="read-only"):
+            reader.index()
+        with pytest.raises(LibraryError, match="read-only"):
+            reader.remove(["x"])
+
+
+def test_the_first_run_pins_encoder_and_model_for_later_ones(
+    library: Library, tmp_path: Path
+) -> None:
+    library.index()
+    with Library.open(tmp_path / "library") as later:
+        assert (later.settings.encoder, later.settings.model) == ("mosaic", "colours")
+
+
+def test_removed_files_are_forgotten_and_stay_on_disk(library: Library, photos: Path) -> None:
+    library.index()
+    report = library.remove([photos / "trip", photos / "0.png", photos / "no-such.png"])
+    assert (report.removed, report.total_images) == (6, 4)
+    assert len(list(photos.rglob("*.png"))) == 10
+    assert library.search_by_text("red", top_k=100).total_images == 4
+    assert changes(library.index())["added"] == 6
+    assert sum(MosaicEncoder.encoded) == 10

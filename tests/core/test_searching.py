@@ -1,0 +1,189 @@
+"""Search returns what a plain comparison of all vectors returns, filters included."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.errors import EncoderError, ImageError, PluginError, QueryError, RootError
+from mcp_vlsearch.settings import load_settings
+from mcp_vlsearch.types import Filters
+from tests.core.conftest import paint
+from tests.core.mosaic import MosaicEncoder, vector_of
+
+Scored = list[tuple[str, float]]
+
+
+@pytest.fixture
+def indexed(library: Library, photos: Path) -> Library:
+    """Thirty pictures, so that there is a bulk to stand out from."""
+    for seed in range(10, 30):
+        paint(photos / f"{seed}.png", seed)
+    library.index()
+    return library
+
+
+def by_hand(photos: Path, query: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Scored:
+    """Score every picture with NumPy, best first."""
+    scores = {str(p): float(vector_of(Image.open(p)) @ query) for p in photos.rglob("*.png")}
+    return sorted(scores.items(), key=lambda item: -item[1])
+
+
+def encode(*queries: Query) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    """Encode queries as the library's encoder does."""
+    return MosaicEncoder(load_settings()).encode_queries(queries)
+
+
+def test_text_search_orders_all_pictures_as_a_plain_comparison_does(
+    indexed: Library, photos: Path
+) -> None:
+    result = indexed.search_by_text("orange", top_k=30)
+    expected = by_hand(photos, encode(Query("orange"))[0])
+    assert [hit.path for hit in result.hits] == [path for path, _ in expected]
+    np.testing.assert_allclose([h.score for h in result.hits], [s for _, s in expected], atol=2e-3)
+    assert [hit.rank for hit in result.hits] == list(range(1, 31))
+    assert (result.queries, result.total_images, result.searched_images) == (["orange"], 30, 30)
+
+
+def test_alternatives_are_searched_as_the_mean_of_all_phrasings(
+    indexed: Library, photos: Path
+) -> None:
+    result = indexed.search_by_text("red", alternatives=["blue", "red", " "], top_k=30)
+    assert result.queries == ["red", "blue"]
+    mean = encode(Query("red"), Query("blue")).mean(axis=0)
+    expected = by_hand(photos, mean / np.linalg.norm(mean))
+    assert [hit.path for hit in result.hits] == [path for path, _ in expected]
+
+
+def test_what_is_excluded_earns_a_picture_nothing(indexed: Library, photos: Path) -> None:
+    result = indexed.search_by_text("red", exclude="yellow", top_k=30)
+    wanted, unwanted = encode(Query("red"), Query("yellow"))
+    rest = wanted - (wanted @ unwanted) * unwanted
+    expected = by_hand(photos, rest / np.linalg.norm(rest))
+    assert [hit.path for hit in result.hits] == [path for path, _ in expected]
+
+
+def test_excluding_the_query_itself_still_finds_something(indexed: Library) -> None:
+    assert len(indexed.search_by_text("red", exclude="red", top_k=5).hits) == 5
+
+
+def test_a_picture_finds_itself_by_path_id_data_uri_and_base64(
+    indexed: Library, photos: Path
+) -> None:
+    path = photos / "trip" / "3.png"
+    packed = base64.b64encode(path.read_bytes()).decode()
+    image_id = indexed.search_by_image(str(path)).hits[0].image_id
+    forms = [str(path), image_id, f"data:image/png;base64,{packed}", packed, packed.rstrip("=")]
+    for form in forms:
+        hit = indexed.search_by_image(form, top_k=1).hits[0]
+        assert (hit.path, hit.relevance) == (str(path), "strong")
+        assert hit.score == pytest.approx(1, abs=2e-3)
+
+
+def test_an_unknown_picture_is_encoded_upright_as_it_was_given(
+    indexed: Library, photos: Path
+) -> None:
+    unknown = paint(photos / "unknown.png", 99)
+    result = indexed.search_by_image(str(unknown), top_k=29)
+    unknown_vector = vector_of(Image.open(unknown))
+    unknown.unlink()
+    expected = by_hand(photos, unknown_vector)
+    assert [hit.path for hit in result.hits] == [path for path, _ in expected[:29]]
+
+
+def test_a_picture_with_text_is_one_composed_query(indexed: Library, photos: Path) -> None:
+    path = photos / "0.png"
+    result = indexed.search_by_image(str(path), text="lime", top_k=30)
+    composed = encode(Query("lime", Image.open(path)))[0]
+    assert [hit.path for hit in result.hits] == [p for p, _ in by_hand(photos, composed)]
+    assert result.queries == ["lime"]
+
+
+def test_filters_narrow_the_search_itself(indexed: Library, photos: Path) -> None:
+    """The best of the folder are found even where better ones lie outside it."""
+    result = indexed.search_by_text("red", top_k=3, filters=Filters(folder=str(photos / "trip")))
+    expected = [p for p, _ in by_hand(photos / "trip", encode(Query("red"))[0])][:3]
+    assert [hit.path for hit in result.hits] == expected
+    assert (result.searched_images, result.total_images) == (5, 30)
+
+
+def test_filters_that_nothing_meets_find_nothing(indexed: Library) -> None:
+    result = indexed.search_by_text("red", filters=Filters(min_width=5000))
+    assert (result.hits, result.searched_images) == ([], 0)
+
+
+def test_least_relevance_cuts_the_tail(indexed: Library, photos: Path) -> None:
+    everything = indexed.search_by_image(str(photos / "0.png"), top_k=30).hits
+    strong = indexed.search_by_image(str(photos / "0.png"), top_k=30, min_relevance="strong").hits
+    assert strong == [hit for hit in everything if hit.relevance == "strong"]
+    assert 0 < len(strong) < len(everything)
+
+
+def test_an_empty_library_finds_nothing(library: Library) -> None:
+    result = library.search_by_text("red")
+    assert (result.hits, result.total_images) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "words"),
+    [
+        ("", QueryError, "no picture given"),
+        ("0123456789abcdef", QueryError, "no image 0123456789abcdef"),
+        ("http://127.0.0.1/x.png", QueryError, "not opened"),
+        ("file:///etc/passwd", QueryError, "not opened"),
+        ("/etc/passwd", RootError, "outside the roots"),
+        ("data:image/png;base64,!!!!", QueryError, "base64"),
+        ("data:image/png;base64,aGVsbG8=", ImageError, "picture"),
+        ("a" * 5000, ImageError, "picture"),
+        ("x\0.png", RootError, "not a path"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_one_line(
+    indexed: Library, image: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        indexed.search_by_image(image)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_below_a_root_is_named(indexed: Library, photos: Path) -> None:
+    with pytest.raises(ImageError):
+        indexed.search_by_image(str(photos / "missing.png"))
+
+
+def test_an_empty_query_and_a_wild_top_k_are_refused(indexed: Library) -> None:
+    with pytest.raises(QueryError, match="empty"):
+        indexed.search_by_text("  ")
+    for top_k in (0, 101):
+        with pytest.raises(QueryError, match="1 to 100"):
+            indexed.search_by_text("red", top_k=top_k)
+
+
+def test_an_unknown_rewriter_is_refused_with_the_names_there_are(indexed: Library) -> None:
+    with pytest.raises(PluginError, match="template"):
+        indexed.search_by_text("red", rewrite="model")
+
+
+def test_a_model_that_fails_to_load_fails_each_search_with_its_own_words(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "other", encoder="mosaic", model="broken") as library:
+        for _ in range(2):
+            with pytest.raises(EncoderError, match="give another --model"):
+                library.search_by_text("red")
+        assert library.status().encoder.state == "failed"
+
+
+def test_status_says_what_there_is_without_waiting_for_the_model(
+    library: Library, photos: Path
+) -> None:
+    before = library.status()
+    assert (before.images, before.encoder.state) == (0, "not loaded")
+    library.index()
+    after = library.status()
+    assert (after.images, after.files, after.failed, after.index.vectors) == (10, 10, 0, 10)
+    assert [(r.path, r.online, r.files) for r in after.roots] == [(str(photos), True, 10)]
+    assert (after.encoder.state, after.encoder.dim) == ("ready", 49)
+    assert after.database_bytes > 0
