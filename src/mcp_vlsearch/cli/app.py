@@ -1,0 +1,103 @@
+"""All commands on one screen, and how a command's errors become one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final, TextIO
+
+import typer
+from typer.exceptions import TyperException
+
+from mcp_vlsearch.cli import (
+    demo,
+    evaluate,
+    index,
+    plugins,
+    remove,
+    search,
+    serve,
+    status,
+    storybook,
+)
+from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
+
+__all__ = ["app", "main"]
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+DEBUG: Final = "MCP_VLSEARCH_DEBUG"
+
+app = typer.Typer(
+    name="mcp-vlsearch",
+    help="Eyes for an assistant over your own pictures.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("index")(index.index)
+app.command("search")(search.search)
+app.command("status")(status.status)
+app.command("remove")(remove.remove)
+app.command("plugins")(plugins.plugins)
+app.command("demo")(demo.demo)
+app.command("storybook")(storybook.storybook)
+app.command("eval")(evaluate.evaluate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from mcp_vlsearch.version import VERSION
+
+        typer.echo(f"mcp-vlsearch {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    del version
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C."""
+    _write_what_a_terminal_lacks(sys.stdout, sys.stderr)
+    try:
+        code = app(args=arguments, prog_name="mcp-vlsearch", standalone_mode=False)
+    except TyperException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except SettingsError as error:
+        return _fail(str(error), WRONG_USAGE)
+    except CancelledError as error:
+        typer.echo(error, err=True)
+        return INTERRUPTED
+    except VLSearchError as error:
+        return _fail(str(error), FAILED)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        return _fail(
+            f"{type(error).__name__}: {error} (set {DEBUG}=1 to see where it comes from)", FAILED
+        )
+    if code == INTERRUPTED:
+        typer.echo("stopped", err=True)
+    return int(code or DONE)
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo("error: " + " ".join(message.split()), err=True)
+    return code
+
+
+def _write_what_a_terminal_lacks(*streams: TextIO) -> None:
+    """Show a character that a stream can't encode as an escape, rather than fail."""
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,84 @@
+"""What commands share: opening the library by flags, and showing results."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from mcp_vlsearch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from mcp_vlsearch.core.library import Library
+    from mcp_vlsearch.plugins import Group
+    from mcp_vlsearch.settings import Settings
+
+__all__ = ["UsageError", "note", "opened", "print_json", "print_table", "settings_from"]
+
+_PLUGIN_FLAGS: "Mapping[str, Group]" = {
+    "encoder": "encoders",
+    "index": "indexes",
+    "rewrite": "rewriters",
+}
+
+
+class UsageError(TyperException):
+    """Options that don't fit together or can't be understood."""
+
+    exit_code = 2
+
+
+def settings_from(flags: Mapping[str, Any]) -> "Settings":
+    """Combine flags with the other sources. Raises :class:`SettingsError`, :class:`PluginError`."""
+    from mcp_vlsearch.plugins import available
+    from mcp_vlsearch.settings import load_settings
+
+    for flag, group in _PLUGIN_FLAGS.items():
+        name = flags.get(flag)
+        names = {*available(group), *(("off",) if flag == "rewrite" else ())} if name else set()
+        if name and name not in names:
+            raise SettingsError(f"--{flag}: there is no {name!r}; give {', '.join(sorted(names))}")
+    return load_settings(flags)
+
+
+@contextmanager
+def opened(flags: Mapping[str, Any]) -> "Iterator[Library]":
+    """Open the library that the flags and the other settings say."""
+    settings = settings_from(flags)
+    from mcp_vlsearch.core.library import Library
+
+    with Library(settings) as library:
+        yield library
+
+
+def note(text: str) -> None:
+    """Write a message for the user to stderr."""
+    typer.echo(text, err=True)
+
+
+def print_json(result: "BaseModel | Mapping[str, Any] | Sequence[Any]") -> None:
+    """Write a result to stdout as JSON, and nothing else."""
+    from pydantic import TypeAdapter
+
+    typer.echo(TypeAdapter(Any).dump_json(result, indent=2, by_alias=True).decode())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write rows to stdout in columns; numbers to the right, the last column in full."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(columns):
+        number = bool(rows) and isinstance(rows[0][position], int | float)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width to fit into
+        console.width = 10_000
+    console.print(table)

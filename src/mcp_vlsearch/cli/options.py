@@ -1,0 +1,132 @@
+"""The options that commands share: one per setting, one per search filter, each written once.
+
+A command takes those it names with :func:`takes` and gets the values as dictionaries.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+__all__ = ["ENCODING", "FILTERS", "SETTINGS", "WithJson", "only", "takes"]
+
+WithJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON, the same as the MCP tool's.")
+]
+
+
+def _option(kind: object, flag: str, text: str, panel: str, metavar: str | None = None) -> object:
+    option = typer.Option(
+        flag, help=text, rich_help_panel=panel, metavar=metavar, show_default=False
+    )
+    return Annotated[kind | None, option]  # type: ignore[operator]
+
+
+def _setting(kind: object, flag: str, text: str, metavar: str) -> object:
+    return _option(kind, flag, text, "Settings", metavar)
+
+
+def _filter(kind: object, flag: str, text: str, metavar: str) -> object:
+    return _option(kind, flag, text, "Filters", metavar)
+
+
+SETTINGS: Final[dict[str, object]] = {
+    "library": _setting(Path, "--library", "Library directory.", "DIR"),
+    "encoder": _setting(str, "--encoder", "Encoder plugin.", "NAME"),
+    "model": _setting(
+        str, "--model", "Checkpoint: a hub id, a local directory, or storybook.", "ID"
+    ),
+    "precision": _setting(
+        str, "--precision", "Number format of the weights: auto, fp32, bf16, fp16.", "NAME"
+    ),
+    "device": _setting(str, "--device", "Where the encoder runs: auto, cuda, mps, cpu.", "NAME"),
+    "dim": _setting(int, "--dim", "Matryoshka truncation of the vectors.", "N"),
+    "max_pixels": _setting(int, "--max-pixels", "Pixel budget per image for the encoder.", "N"),
+    "pooling": _setting(
+        str, "--pooling", "How token states become a vector: auto, last, mean.", "NAME"
+    ),
+    "query_instruction": _setting(
+        str, "--query-instruction", "Instruction that queries carry.", "TEXT"
+    ),
+    "image_instruction": _setting(
+        str, "--image-instruction", "Instruction that images carry.", "TEXT"
+    ),
+    "batch_size": _setting(int, "--batch-size", "Images per encoder call.", "N"),
+    "index": _setting(str, "--index", "Index plugin.", "NAME"),
+    "rewrite": _setting(str, "--rewrite", "Rewriter of queries, or off.", "NAME"),
+    "token": _setting(str, "--token", "Bearer token for HTTP.", "TOKEN"),
+    "read_only": _setting(bool, "--read-only/--no-read-only", "No tool that writes.", ""),
+}
+"""Flag by setting. Values are checked where settings are, so that every source is held alike."""
+
+ENCODING: Final = (
+    "library",
+    "encoder",
+    "model",
+    "precision",
+    "device",
+    "dim",
+    "max_pixels",
+    "pooling",
+    "query_instruction",
+    "image_instruction",
+    "batch_size",
+    "index",
+)
+"""The settings that decide what vectors are made, and how they are found."""
+
+FILTERS: Final[dict[str, object]] = {
+    "folder": _filter(Path, "--folder", "Only pictures below this folder.", "DIR"),
+    "format": _filter(str, "--format", "File format, such as JPEG or PNG.", "NAME"),
+    "taken_after": _filter(str, "--taken-after", "Taken at or after this time.", "DATE"),
+    "taken_before": _filter(str, "--taken-before", "Taken before this time.", "DATE"),
+    "modified_after": _filter(
+        str, "--modified-after", "File changed at or after this time.", "DATE"
+    ),
+    "modified_before": _filter(str, "--modified-before", "File changed before this time.", "DATE"),
+    "min_width": _filter(int, "--min-width", "Least width in pixels.", "N"),
+    "min_height": _filter(int, "--min-height", "Least height in pixels.", "N"),
+    "orientation": _filter(
+        str, "--orientation", "Shape as seen upright: landscape, portrait, square.", "SHAPE"
+    ),
+    "camera": _filter(str, "--camera", "Part of the camera's make or model.", "TEXT"),
+    "near": _filter(str, "--near", "Taken within this circle.", "LAT,LON,KM"),
+}
+"""Option by filter."""
+
+
+def takes(**groups: dict[str, object]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command more options: each keyword is a parameter of it that gets their values.
+
+    Each group maps option names to annotated types; the command gets a dictionary of them, with
+    None for an option that was not given.
+    """
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for options in groups.values()
+            for name, kind in options.items()
+        ]
+
+        @functools.wraps(command)
+        def run(**given: Any) -> int:
+            for group, options in groups.items():
+                given[group] = {name: given.pop(name) for name in options}
+            return command(**given)
+
+        parameters = [*(p for p in own if p.name not in groups), *added]
+        run.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+def only(*names: str) -> dict[str, object]:
+    """Return some of the settings' options."""
+    return {name: SETTINGS[name] for name in names}

@@ -1,0 +1,127 @@
+"""``search``: find pictures by text, by a picture, or by both together."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mcp_vlsearch.cli.frame import UsageError, note, opened, print_json, print_table
+from mcp_vlsearch.cli.options import ENCODING, FILTERS, WithJson, only, takes
+from mcp_vlsearch.cli.progress import working
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.types import Filters, SearchResult
+
+__all__ = ["LeastRelevance", "search"]
+
+
+class LeastRelevance(StrEnum):
+    """Which hits are worth showing."""
+
+    ANY = "any"
+    LIKELY = "likely"
+    STRONG = "strong"
+
+
+@takes(filters=FILTERS, flags=only(*ENCODING, "rewrite"))
+def search(
+    text: Annotated[
+        str | None, typer.Argument(metavar="[TEXT]", help="What the picture shows.")
+    ] = None,
+    *,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            help="A picture to start from: a path under a root or an image id; with TEXT, "
+            "changed as the text says.",
+            metavar="PATH",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int, typer.Option("-k", "--top-k", help="How many hits at most.", min=1, max=100)
+    ] = 10,
+    alternative: Annotated[
+        list[str] | None,
+        typer.Option(help="The same wish in other words; may be repeated.", metavar="TEXT"),
+    ] = None,
+    exclude: Annotated[
+        str, typer.Option(help="What the picture must not show.", metavar="TEXT")
+    ] = "",
+    min_relevance: Annotated[
+        LeastRelevance, typer.Option(help="Leave out weaker hits.")
+    ] = LeastRelevance.ANY,
+    json: WithJson = False,
+    filters: dict[str, Any],
+    flags: dict[str, Any],
+) -> int:
+    """Search by TEXT, by a picture, or by both together."""
+    if image is None and text is None:
+        raise UsageError("give TEXT, --image PATH, or both")
+    if image is not None and (alternative or exclude or flags["rewrite"]):
+        raise UsageError("--alternative, --exclude and --rewrite go with TEXT alone")
+    common: dict[str, Any] = {
+        "top_k": top_k,
+        "filters": _filters(filters),
+        "min_relevance": min_relevance.value,
+    }
+    with opened(flags) as library, working() as report:
+        if image is not None:
+            result = library.search_by_image(image, text=text or "", report=report, **common)
+        else:
+            result = library.search_by_text(
+                text or "",
+                alternatives=alternative or (),
+                exclude=exclude,
+                report=report,
+                **common,
+            )
+    if json:
+        print_json(result)
+    else:
+        _show(result)
+    return 0
+
+
+def _filters(given: dict[str, Any]) -> "Filters":
+    from pydantic import ValidationError
+
+    from mcp_vlsearch.types import Filters
+
+    values = {name: value for name, value in given.items() if value is not None}
+    if "folder" in values:
+        values["folder"] = str(values["folder"].expanduser().absolute())
+    if "near" in values:
+        values["near"] = _near(values["near"])
+    try:
+        return Filters.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = str(first["loc"][0]).replace("_", "-")
+        raise UsageError(f"--{flag}: {first['msg']} (got {first['input']!r})") from error
+
+
+def _near(text: str) -> dict[str, str]:
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise UsageError(f"--near: give LAT,LON,KM, such as 48.86,2.35,5 (got {text!r})")
+    return dict(zip(("latitude", "longitude", "km"), parts, strict=True))
+
+
+def _show(result: "SearchResult") -> None:
+    for query in result.queries[1:]:
+        note(f"also searched: {query}")
+    if not result.hits:
+        note(f"no hit among {result.searched_images} images")
+        return
+    print_table(
+        ("rank", "score", "relevance", "path"),
+        [(h.rank, f"{h.score:.3f}", h.relevance, _where(h.path, h.part)) for h in result.hits],
+    )
+    note(
+        f"{len(result.hits)} of {result.searched_images} images searched, "
+        f"{result.total_images} in all, in {result.seconds:.2f} s"
+    )
+
+
+def _where(path: str, part: str | None) -> str:
+    return f"{path} ({part})" if part else path

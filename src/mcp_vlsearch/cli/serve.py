@@ -1,0 +1,49 @@
+"""``serve``: the MCP server."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mcp_vlsearch.cli.frame import settings_from
+from mcp_vlsearch.cli.options import SETTINGS, takes
+
+__all__ = ["Transport", "serve"]
+
+
+class Transport(StrEnum):
+    """How clients reach the server."""
+
+    STDIO = "stdio"
+    HTTP = "http"
+
+
+@takes(flags=SETTINGS)
+def serve(
+    *,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="Allow a folder; give it once per folder.", metavar="DIR"),
+    ] = None,
+    transport: Annotated[Transport, typer.Option(help="How clients connect.")] = Transport.STDIO,
+    host: Annotated[str, typer.Option(help="Address for HTTP.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port for HTTP.", min=0, max=65535)] = 8765,
+    json: Annotated[
+        bool, typer.Option("--json", help="Accepted by every command; a server prints no result.")
+    ] = False,
+    flags: dict[str, Any],
+) -> int:
+    """Run the MCP server; HTTP is at /mcp."""
+    del json
+    settings = settings_from(flags)
+    if root:
+        roots = (*settings.roots, *(folder.expanduser().absolute() for folder in root))
+        settings = settings.model_copy(update={"roots": roots})
+    from mcp_vlsearch.server import serve_http, serve_stdio
+
+    if transport is Transport.HTTP:
+        serve_http(settings, host, port)
+    else:
+        serve_stdio(settings)
+    return 0

@@ -1,0 +1,46 @@
+"""``status``: what the library holds and what it runs on."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mcp_vlsearch.cli.frame import opened, print_json
+from mcp_vlsearch.cli.options import ENCODING, WithJson, only, takes
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.types import LibraryStatus
+
+__all__ = ["status"]
+
+
+@takes(flags=only(*ENCODING))
+def status(*, json: WithJson = False, flags: dict[str, Any]) -> int:
+    """Say what the library holds and what it runs on."""
+    with opened(flags) as library:
+        result = library.status()
+    if json:
+        print_json(result)
+    else:
+        _show(result)
+    return 0
+
+
+def _show(result: "LibraryStatus") -> None:
+    encoder, index = result.encoder, result.index
+    dim = f", {encoder.dim} dimensions" if encoder.dim else ""
+    rows = {
+        "library": result.library,
+        "holds": f"{result.images} images in {result.files} files, {result.failed} failed",
+        "database": f"{result.database_bytes / 2**20:.1f} MiB",
+        "encoder": f"{encoder.name}, {encoder.model}{dim}",
+        "runs as": f"{encoder.precision} on {encoder.device}, {encoder.state}",
+        "index": f"{index.name}, {index.kind}",
+        "version": result.version,
+    }
+    for name, value in rows.items():
+        typer.echo(f"{name:<9} {value}")
+    for root in result.roots:
+        offline = "" if root.online else ", offline"
+        typer.echo(f"{'root':<9} {root.path} ({root.files} files{offline})")
+    if not result.roots:
+        typer.echo(f"{'root':<9} none yet: mcp-vlsearch index FOLDER")

@@ -1,0 +1,1 @@
+"""Query rewriters, one file per backend."""

@@ -1,0 +1,230 @@
+"""What the commands do with a library, and what they print."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.types import IndexReport, LibraryStatus, RemoveReport, SearchResult
+
+from .conftest import COLOURS, REPOSITORY, Run
+
+
+def search(run: Run, *arguments: str | Path) -> SearchResult:
+    result = run("search", *arguments, "--json")
+    assert result.code == 0, result.err
+    return SearchResult.model_validate_json(result.out)
+
+
+def test_index_prints_the_report_as_json_and_the_progress_elsewhere(
+    run: Run, pictures: Path
+) -> None:
+    result = run("index", pictures, "--encoder", "colours", "--json")
+    report = IndexReport.model_validate_json(result.out)
+    assert (result.code, report.added, report.encoded) == (0, len(COLOURS), len(COLOURS))
+    assert "indexing" in result.err
+
+
+def test_index_says_in_words_what_it_did_and_what_failed(run: Run, pictures: Path) -> None:
+    (pictures / "broken.png").write_bytes(b"not a picture")
+    result = run("index", pictures, "--encoder", "colours")
+    assert result.code == 0
+    assert "4 added, 1 failed" in result.out
+    assert f"failed: {pictures.resolve() / 'broken.png'}: " in result.err
+
+
+def test_index_fails_where_nothing_could_be_indexed(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "broken.png").write_bytes(b"not a picture")
+    assert run("index", folder, "--encoder", "colours").code == 1
+
+
+def test_index_of_an_empty_folder_is_done(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run("index", tmp_path / "empty", "--encoder", "colours").code == 0
+
+
+def test_index_without_paths_takes_every_root(run: Run, indexed: Path) -> None:
+    Image.new("RGB", (9, 9), "black").save(indexed / "black.png")
+    result = run("index", "--json")
+    report = IndexReport.model_validate_json(result.out)
+    assert (report.added, report.unchanged) == (1, len(COLOURS))
+
+
+def test_index_without_paths_or_roots_says_how_to_allow_one(run: Run) -> None:
+    result = run("index", "--encoder", "colours")
+    assert result.code == 1
+    assert result.err.splitlines()[-1].startswith("error: ")
+    assert "index FOLDER" in result.err
+
+
+def test_index_of_a_path_that_is_not_there_fails_in_one_line(run: Run, tmp_path: Path) -> None:
+    result = run("index", tmp_path / "nowhere", "--encoder", "colours")
+    assert result.code == 1
+    assert "nowhere does not exist" in result.err.splitlines()[-1]
+
+
+def test_index_leaves_subfolders_out_on_request(run: Run, pictures: Path) -> None:
+    (pictures / "deep").mkdir()
+    (pictures / "red.png").rename(pictures / "deep" / "red.png")
+    result = run("index", pictures, "--no-recursive", "--encoder", "colours", "--json")
+    assert IndexReport.model_validate_json(result.out).added == len(COLOURS) - 1
+
+
+def test_index_encodes_again_what_is_known_only_by_force(run: Run, indexed: Path) -> None:
+    again = IndexReport.model_validate_json(run("index", indexed, "--json").out)
+    forced = IndexReport.model_validate_json(run("index", indexed, "--force", "--json").out)
+    assert (again.encoded, forced.encoded) == (0, len(COLOURS))
+
+
+@pytest.mark.usefixtures("indexed")
+@pytest.mark.parametrize("colour", COLOURS)
+def test_search_by_text_finds_the_picture(run: Run, colour: str) -> None:
+    found = search(run, colour)
+    assert found.queries == [colour]
+    assert found.hits[0].name == f"{colour}.png"
+
+
+@pytest.mark.usefixtures("indexed")
+def test_search_prints_a_table_with_the_paths_in_full(run: Run, pictures: Path) -> None:
+    result = run("search", "red", "-k", "2")
+    head, first, *rest = result.out.splitlines()
+    assert head.split() == ["rank", "score", "relevance", "path"]
+    assert first.split()[0] == "1"
+    assert first.split()[-1] == str(pictures.resolve() / "red.png")
+    assert len(rest) == 1
+
+
+def test_search_by_picture_and_by_both_together(run: Run, indexed: Path) -> None:
+    assert search(run, "--image", indexed / "blue.png").hits[0].name == "blue.png"
+    composed = search(run, "red", "--image", indexed / "blue.png")
+    assert {hit.name for hit in composed.hits[:2]} == {"red.png", "blue.png"}
+    assert 0.6 < composed.hits[1].score < 0.8
+
+
+@pytest.mark.usefixtures("indexed")
+def test_search_refuses_a_picture_outside_the_roots(run: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (9, 9)).save(tmp_path / "outside.png")
+    result = run("search", "--image", tmp_path / "outside.png")
+    assert result.code == 1
+    assert "outside the roots" in result.err
+
+
+@pytest.mark.usefixtures("indexed")
+def test_search_takes_other_phrasings_exclusions_and_a_rewriter(run: Run) -> None:
+    found = search(run, "red", "--alternative", "crimson", "--exclude", "blue", "-k", "1")
+    assert (found.queries, found.hits[0].name) == (["red", "crimson"], "red.png")
+    rewritten = search(run, "red", "--rewrite", "template")
+    assert rewritten.queries[0] == "red"
+    assert len(rewritten.queries) > 1
+
+
+def test_search_takes_filters(run: Run, indexed: Path) -> None:
+    (indexed / "deep").mkdir()
+    Image.new("RGB", (20, 60), "red").save(indexed / "deep" / "tall.jpg")
+    run("index")
+    assert [h.name for h in search(run, "red", "--format", "jpeg").hits] == ["tall.jpg"]
+    assert [h.name for h in search(run, "red", "--orientation", "portrait").hits] == ["tall.jpg"]
+    assert [h.name for h in search(run, "red", "--folder", indexed / "deep").hits] == ["tall.jpg"]
+    assert search(run, "red", "--min-width", "42").searched_images == 2
+    assert search(run, "red", "--modified-before", "2001-01-01").hits == []
+    assert search(run, "red", "--near", "48.86,2.35,5").hits == []
+
+
+def test_filters_take_a_folder_relative_to_where_the_user_is(
+    run: Run, indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(indexed.parent)
+    assert search(run, "red", "--folder", indexed.name).searched_images == len(COLOURS)
+
+
+@pytest.mark.usefixtures("indexed")
+def test_no_hit_is_said_and_is_no_failure(run: Run) -> None:
+    result = run("search", "red", "--camera", "none")
+    assert (result.code, result.out) == (0, "")
+    assert "no hit among 0 images" in result.err
+
+
+def test_status_says_what_the_library_holds(run: Run, indexed: Path) -> None:
+    status = LibraryStatus.model_validate_json(run("status", "--json").out)
+    assert (status.images, status.encoder.name) == (len(COLOURS), "colours")
+    assert [root.path for root in status.roots] == [str(indexed.resolve())]
+    words = run("status").out
+    assert "4 images in 4 files, 0 failed" in words
+    assert f"{indexed.resolve()} (4 files)" in words
+
+
+def test_status_of_a_new_library_says_how_to_begin(run: Run) -> None:
+    result = run("status")
+    assert result.code == 0
+    assert "mcp-vlsearch index FOLDER" in result.out
+
+
+def test_remove_forgets_but_deletes_nothing(run: Run, indexed: Path) -> None:
+    result = run("remove", indexed / "red.png", "--json")
+    assert RemoveReport.model_validate_json(result.out) == RemoveReport(removed=1, total_images=3)
+    assert (indexed / "red.png").exists()
+    assert "1 files forgotten, 2 images left" in run("remove", indexed / "blue.png").out
+
+
+def test_plugins_lists_names_and_owners(run: Run) -> None:
+    found = json.loads(run("plugins", "--json").out)
+    assert {
+        "group": "encoders",
+        "name": "colours",
+        "owner": "test-encoders",
+        "target": "mcp_vlsearch_colours:ColourEncoder",
+    } in found
+    assert "mcp_vlsearch.indexes.faiss:FaissIndex" in run("plugins").out
+
+
+def test_serve_passes_settings_roots_and_address_on(
+    run: Run, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("mcp_vlsearch.server.serve_stdio", lambda *a: served.append(a))
+    monkeypatch.setattr("mcp_vlsearch.server.serve_http", lambda *a: served.append(a))
+    monkeypatch.setenv("MCP_VLSEARCH_ROOTS", str(pictures.parent))
+    assert run("serve", "--root", pictures, "--read-only", "--model", "storybook").code == 0
+    assert run("serve", "--transport", "http", "--port", "0", "--token", "secret").code == 0
+    (stdio,), (http, *address) = served
+    assert isinstance(stdio, Settings)
+    assert stdio.roots == (pictures.parent, pictures)
+    assert (stdio.read_only, stdio.model) == (True, "storybook")
+    assert (http.token, http.read_only, address) == ("secret", False, ["127.0.0.1", 0])
+
+
+def test_eval_prints_exactly_the_figures_of_the_contract(run: Run, indexed: Path) -> None:
+    captions = indexed / "captions.jsonl"
+    lines = [{"image": f"{colour}.png", "caption": colour} for colour in COLOURS]
+    lines.append({"image": "red.png", "caption": "blue"})
+    captions.write_text("\n".join(map(json.dumps, lines)))
+    figures = json.loads(run("eval", captions, "--json").out)
+    assert list(figures) == ["images", "queries", "recall@1", "recall@5", "recall@10", "mrr"]
+    assert (figures["images"], figures["queries"]) == (4, 5)
+    assert (figures["recall@1"], figures["recall@5"]) == (0.8, 1.0)
+    assert "recall@1   0.800" in run("eval", captions).out
+
+
+def test_eval_of_pictures_that_are_not_indexed_says_to_index_first(run: Run, indexed: Path) -> None:
+    captions = indexed / "captions.jsonl"
+    captions.write_text(json.dumps({"image": "green.png", "caption": "green"}))
+    result = run("eval", captions)
+    assert result.code == 1
+    assert f"mcp-vlsearch index {indexed}" in result.err
+
+
+def test_the_python_example_indexes_and_searches(pictures: Path) -> None:
+    script = str(REPOSITORY / "examples/python_api.py")
+    command = [sys.executable, script, str(pictures), "red"]
+    environment = {**os.environ, "MCP_VLSEARCH_ENCODER": "colours"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.splitlines()[0] == "4 images, 4 of them encoded now"
+    assert done.stdout.splitlines()[1].endswith("red.png")

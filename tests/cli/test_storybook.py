@@ -1,0 +1,138 @@
+"""``storybook`` and ``demo``: drawn galleries, and the whole system over MCP."""
+
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mcp_vlsearch.cli import demo
+from mcp_vlsearch.cli.interview import Answer, Question
+from mcp_vlsearch.storybook import draw_gallery, gallery
+from mcp_vlsearch.types import Hit
+
+from .conftest import Run, start
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_seed_always_gives_the_same_gallery(run: Run, tmp_path: Path) -> None:
+    for folder, seed in (("one", "7"), ("two", "7"), ("three", "8")):
+        assert run("storybook", tmp_path / folder, "--count", "3", "--seed", seed).code == 0
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+    assert content(tmp_path / "one") != content(tmp_path / "three")
+
+
+def test_every_picture_has_its_captions_in_both_languages(run: Run, tmp_path: Path) -> None:
+    result = run("storybook", tmp_path, "--count", "3", "--json")
+    assert json.loads(result.out) == {"images": 3, "captions": str(tmp_path / "captions.jsonl")}
+    lines = (tmp_path / "captions.jsonl").read_text("utf-8").splitlines()
+    captions = [json.loads(line) for line in lines]
+    assert [line["image"] for line in captions] == [f"scene-000{n}.png" for n in (1, 2, 3)]
+    for line in captions:
+        assert list(line) == ["image", "caption", "caption_zh"]
+        assert line["caption"].isascii()
+        assert any("\u4e00" <= character <= "\u9fff" for character in line["caption_zh"])
+        with Image.open(tmp_path / line["image"]) as picture:
+            picture.verify()
+
+
+def test_an_earlier_gallery_is_replaced_and_other_files_are_left(tmp_path: Path) -> None:
+    draw_gallery(tmp_path, 3, 1)
+    (tmp_path / "scene-mine.png").write_text("not drawn by us")
+    draw_gallery(tmp_path, 1, 2)
+    assert set(content(tmp_path)) == {"scene-0001.png", "captions.jsonl", "scene-mine.png"}
+
+
+def test_many_processes_draw_what_one_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "_WORTH_A_POOL", 2)
+    drawn: list[int] = []
+    draw_gallery(tmp_path / "one", 5, 1)
+    draw_gallery(tmp_path / "two", 5, 1, advance=drawn.append, workers=2)
+    assert sum(drawn) == 5
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+def test_the_demo_says_over_mcp_which_pictures_were_found_and_draws_a_sheet(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Colours know a copy of a picture, but no Chinese, so this demo must own up to failure."""
+    monkeypatch.setenv("MCP_VLSEARCH_ROOTS", str(pictures))
+    monkeypatch.setenv("MCP_VLSEARCH_READ_ONLY", "true")
+    command = ("demo", "--out", tmp_path, "--count", "8", "--encoder", "colours", "--json")
+    with start(*command) as process:
+        out, err = process.communicate()
+    summary = json.loads(out)
+    kinds = {answer["kind"]: answer for answer in summary["answers"]}
+    assert process.returncode == 1, err
+    assert set(kinds) == {"English", "Chinese", "picture"}
+    assert kinds["picture"]["right"]
+    assert kinds["picture"]["hits"][0]["path"].endswith(Path(kinds["picture"]["wanted"]).name)
+    assert summary["right"] == sum(answer["right"] for answer in summary["answers"])
+    assert summary["right"] < summary["queries"]
+    found = [hit["path"] for answer in summary["answers"] for hit in answer["hits"]]
+    assert all("scene-" in path for path in found), "the user's own settings are left alone"
+    with Image.open(tmp_path / "contact-sheet.png") as sheet:
+        assert sheet.width > 1000
+
+
+def hit(path: Path) -> Hit:
+    return Hit.model_validate(
+        {
+            "rank": 1,
+            "image_id": "0" * 16,
+            "path": str(path),
+            "other_paths": [],
+            "part": None,
+            "score": 0.5,
+            "relevance": "strong",
+            "width": 8,
+            "height": 8,
+            "format": "PNG",
+            "bytes": 8,
+            "taken_at": None,
+        }
+    )
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(0, 0), (1, 1)])
+def test_the_demo_succeeds_only_if_every_picture_comes_first(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int, code: int
+) -> None:
+    async def interview(*arguments: Any) -> list[Answer]:
+        questions: Sequence[Question] = arguments[2]
+        mixed = [*reversed(questions[: wrong + 1]), *questions[wrong + 1 :]]
+        return [Answer(q, [hit(s.right)]) for q, s in zip(questions, mixed, strict=True)]
+
+    monkeypatch.setattr(demo, "interview", interview)
+    result = run("demo", "--out", tmp_path, "--count", "8")
+    assert result.code == code
+    assert ("WRONG" in result.out) is bool(wrong)
+
+
+def test_a_demo_whose_server_fails_says_what_the_server_said(tmp_path: Path) -> None:
+    command = ("demo", "--out", tmp_path, "--count", "8", "--encoder", "broken")
+    with start(*command) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert out == ""
+    assert err.splitlines()[-1].startswith("error: index_images: ")
+    assert "out of order" in err.splitlines()[-1]
+
+
+def test_ctrl_c_while_drawing_is_clean(tmp_path: Path) -> None:
+    with start("storybook", tmp_path / "gallery", "--count", "5000") as process:
+        assert process.stderr is not None
+        assert "drawing" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "stopped"
+    assert "Traceback" not in err
