@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mcp_vlsearch.core.library import Library
     from mcp_vlsearch.core.progress import Progress
     from mcp_vlsearch.types import Filters, Hit, IndexReport, Near, SearchResult
-    from mcp_vlsearch.version import VERSION as __version__
+
+    __version__: str
 
 __all__ = [
     "Filters",

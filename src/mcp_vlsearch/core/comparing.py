@@ -1,4 +1,4 @@
-"""What changed on disk since the catalog was written: what to read, what is gone, what is as before."""
+"""What changed on disk since the catalog was written: what to read and what is gone."""
 
 import os
 from collections.abc import Sequence

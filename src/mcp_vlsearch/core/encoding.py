@@ -1,4 +1,4 @@
-"""The library's encoder: made in the background, waited for with progress, used by one at a time."""
+"""The library's encoder: made in the background, waited for with progress, used in turn."""
 
 import threading
 from collections.abc import Callable, Sequence

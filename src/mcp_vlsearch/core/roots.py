@@ -15,7 +15,7 @@ def real(path: str | Path) -> str:
     if "\0" in text or not text.strip():
         raise RootError(f"{text!r} is not a path: give a file or folder below a root")
     try:
-        return os.path.realpath(os.path.expanduser(text))
+        return os.path.realpath(Path(text).expanduser())
     except (OSError, RuntimeError) as error:
         raise RootError(f"{text!r} can't be resolved: {error}") from error
 

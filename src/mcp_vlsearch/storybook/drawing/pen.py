@@ -77,7 +77,7 @@ class Pen:
     def pie(
         self, x0: float, y0: float, x1: float, y1: float, start: float, end: float, fill: RGB
     ) -> None:
-        """Fill a slice of an ellipse from ``start`` to ``end`` degrees, clockwise from the right."""
+        """Fill a slice of an ellipse, ``start`` to ``end`` degrees clockwise from the right."""
         self._draw.pieslice(self._box(x0, y0, x1, y1), start, end, fill, *self._edge(fill))
 
     def arc(
