@@ -1,0 +1,134 @@
+"""From a library to an MCP server with every tool that is installed."""
+
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any, Final, TextIO
+
+import anyio
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.stdio import stdio_server
+from mcp.types import CallToolResult, InputRequiredResult, TextContent, Tool
+from pydantic import ValidationError
+
+from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.errors import PluginError, VLSearchError
+from mcp_vlsearch.plugins import available
+from mcp_vlsearch.version import VERSION
+
+__all__ = ["LibraryServer", "build_server"]
+
+_WARM_UP_AFTER: Final = 0.5
+"""Seconds after the first list of tools; importing torch would slow the answers before it."""
+
+_SEARCHING: Final = """\
+Eyes over the user's own pictures: finds them by what they show. Everything stays on this machine.
+- Start with library_status: it names the folders (roots) and says how many images are indexed.
+{indexing}
+- search_by_text takes a caption-like description in any language; facts such as dates, places, \
+folders and sizes belong into `filters`.
+- search_by_image finds more like a hit (by its `image_id`), or like it but changed as `text` says.
+- Show the user the paths of good hits. Hits of "weak" relevance are probably not what was asked \
+for: say so rather than present them as found.
+- The first call after a start may wait for the model to load; it reports progress meanwhile."""
+
+_INDEXING: Final = """\
+- If it has none, or the user added pictures, call index_images once with no arguments; if that is \
+interrupted, call it again and it goes on where it stopped."""
+
+_READ_ONLY: Final = """\
+- This library is read-only here: pictures that are not indexed can't be added."""
+
+
+def build_server(library: Library) -> "LibraryServer":
+    """Return a server with the tools of every installed plugin, over an open library.
+
+    The model is not loaded; that begins in the background once a client has listed the tools.
+    Raises :class:`PluginError` if a tool plugin can't be imported or fails to register.
+    """
+    server = LibraryServer(library)
+    for plugin in available("tools").values():
+        register = plugin.load()
+        try:
+            register(server, library)
+        except Exception as error:
+            raise PluginError(
+                f"tool {plugin.name!r} of {plugin.owner} can't be registered: {error!r}; "
+                f"reinstall or remove {plugin.owner}"
+            ) from error
+    return server
+
+
+class LibraryServer(MCPServer[Any]):
+    """An MCP server that warms its library up and keeps every tool error to one line."""
+
+    def __init__(self, library: Library) -> None:
+        indexing = _READ_ONLY if library.settings.read_only else _INDEXING
+        super().__init__(
+            "mcp-vlsearch",
+            title="Visual search",
+            version=VERSION,
+            instructions=_SEARCHING.format(indexing=indexing),
+            log_level="WARNING",
+        )
+        self._library = library
+        self._warming: threading.Timer | None = None
+
+    async def list_tools(self) -> list[Tool]:
+        """List the tools, and soon after load the model: the handshake is over by then."""
+        if self._warming is None:
+            self._warming = threading.Timer(_WARM_UP_AFTER, self._library.warm_up)
+            self._warming.daemon = True
+            self._warming.start()
+        return await super().list_tools()
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool; data comes as compact JSON text too.
+
+        Raises :class:`ToolError` with one line that says what to do.
+        """
+        try:
+            return _compact(await super().call_tool(name, arguments, context))
+        except UnexpectedToolError as error:
+            cause = error.__cause__
+            if isinstance(cause, VLSearchError):
+                raise ToolError(_one_line(cause)) from cause
+            raise UnexpectedToolError(
+                f"{name} failed unexpectedly ({_one_line(repr(cause))}); the server's log has more"
+            ) from cause
+        except ToolError as error:
+            cause = error.__cause__
+            if isinstance(cause, ValidationError):
+                raise ToolError(_one_line(_explain(cause))) from cause
+            raise ToolError(_one_line(cause or error)) from cause
+
+    async def run_over_stdio(self, stdout: TextIO) -> None:
+        """Serve this process's stdin, with answers going to ``stdout``, until stdin ends."""
+        async with stdio_server(stdout=anyio.wrap_file(stdout)) as (read, write):
+            lowlevel = self._lowlevel_server
+            await lowlevel.run(read, write, lowlevel.create_initialization_options())
+
+
+def _compact(result: CallToolResult | InputRequiredResult) -> CallToolResult | InputRequiredResult:
+    """Give data as JSON text without the white space that costs an assistant tokens."""
+    match result:
+        case CallToolResult(structured_content=dict() as data, content=[TextContent()]):
+            text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+            return result.model_copy(update={"content": [TextContent(type="text", text=text)]})
+    return result
+
+
+def _explain(error: ValidationError) -> str:
+    problems: Sequence[Any] = error.errors(include_url=False)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in problems[:3]
+    )
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).splitlines())

@@ -1,0 +1,100 @@
+"""How a tool calls the library: in a worker thread, with progress, and stopped when cancelled."""
+
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+
+from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.errors import CancelledError, VLSearchError
+
+T = TypeVar("T")
+Send = Callable[[float, float | None, str | None], Awaitable[None]]
+
+_LOOK: Final = 0.2
+"""Seconds between two looks at the work's progress, so at most five reports a second."""
+_HEARTBEAT: Final = 3.0
+"""Seconds without news after which the last report is sent again: clients give up on silence."""
+_STEP: Final = 0.001
+"""What the progress number rises by when nothing was counted."""
+_NO_NEWS: Final = Progress(0, None, "working")
+
+
+async def call(ctx: Context, work: Callable[[ProgressCallback], T]) -> T:
+    """Run blocking ``work`` in a thread, with a callback for its progress, and return its result.
+
+    When the tool call is cancelled, it ends at once and the work at its next report, between
+    batches. Raises :class:`ToolError` in place of a :class:`VLSearchError`.
+    """
+    relay = Relay()
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(relay.forward, ctx.report_progress)
+        try:
+            result = await anyio.to_thread.run_sync(
+                partial(work, relay.report), abandon_on_cancel=True
+            )
+        except Exception as error:  # out of the task group it would come wrapped
+            failure = error
+        finally:
+            relay.stop()
+            group.cancel_scope.cancel()
+    if isinstance(failure, VLSearchError):
+        raise ToolError(str(failure)) from failure
+    if failure is not None:
+        raise failure
+    return result
+
+
+class Relay:
+    """Carries progress from the working thread to the client, and the wish to stop back."""
+
+    def __init__(self) -> None:
+        self._latest = _NO_NEWS
+        self._stopped = threading.Event()
+
+    def report(self, progress: Progress) -> None:
+        """Take news from any thread. Raises :class:`CancelledError` once the call is over."""
+        if self._stopped.is_set():
+            raise CancelledError("stopped; what is done stays, and calling again goes on from it")
+        self._latest = progress
+
+    def stop(self) -> None:
+        """Make the next report raise."""
+        self._stopped.set()
+
+    async def forward(self, send: Send) -> None:
+        """Send the latest news until cancelled."""
+        rising = Rising()
+        sent, sent_at = _NO_NEWS, anyio.current_time()
+        while True:
+            await anyio.sleep(_LOOK)
+            latest, now = self._latest, anyio.current_time()
+            if latest is not sent or now - sent_at >= _HEARTBEAT:
+                await send(*rising.next(latest), latest.message)
+                sent, sent_at = latest, now
+
+
+class Rising:
+    """Turns progress of several stages into one number that only rises, as the protocol asks."""
+
+    def __init__(self) -> None:
+        self._base = 0.0
+        self._done = 0
+        self._value = 0.0
+
+    def next(self, progress: Progress) -> tuple[float, float | None]:
+        """Return progress and total to send; a stage of unknown length hardly moves it."""
+        if progress.total is None:
+            self._value += _STEP
+            return self._value, None
+        if progress.done < self._done:  # a new stage has begun
+            self._base = self._value
+        self._done = progress.done
+        self._value = max(self._base + progress.done, self._value + _STEP)
+        return self._value, max(self._base + progress.total, self._value)

@@ -1,0 +1,35 @@
+"""Parameters that several tools share, and what clients are told about the tools' effects."""
+
+from typing import Annotated, Final
+
+from mcp.types import ToolAnnotations
+from pydantic import Field
+
+from mcp_vlsearch.types import Filters, MinRelevance
+
+TopK = Annotated[int, Field(ge=1, le=100, description="How many hits to return at most.")]
+
+FiltersParameter = Annotated[
+    Filters,
+    Field(
+        description=(
+            "Facts that every hit must meet, combined with AND: folder, format, when taken or "
+            "changed, size, orientation, camera, place. They narrow the search itself, so put "
+            "facts here rather than into words."
+        ),
+        json_schema_extra={"default": {}},
+    ),
+]
+
+MinRelevanceParameter = Annotated[
+    MinRelevance,
+    Field(description='Leave out hits below this relevance; "any" keeps all.'),
+]
+
+Paths = list[Annotated[str, Field(min_length=1, max_length=4096)]]
+
+NO_FILTERS: Final = Filters()
+
+READS: Final = ToolAnnotations(
+    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+)

@@ -1,0 +1,67 @@
+"""The tool that finds pictures like a given one."""
+
+from typing import Annotated
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from pydantic import Field
+
+from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.picture import MAX_BASE64
+from mcp_vlsearch.tools._calls import call
+from mcp_vlsearch.tools._parameters import (
+    NO_FILTERS,
+    READS,
+    FiltersParameter,
+    MinRelevanceParameter,
+    TopK,
+)
+from mcp_vlsearch.types import SearchResult
+
+__all__ = ["register"]
+
+DESCRIPTION = """\
+Find the user's pictures that look like a given one.
+Give an `image_id` or `path` of an earlier hit to see more of its kind, or a picture's bytes in \
+base64. With `text` the picture is changed in thought ("the same place in snow", "but with two \
+cats"). The given picture itself comes first if the library holds it.
+Hits come best first, with paths to give to the user; those of "weak" relevance are probably not \
+alike."""
+
+_PREFIX = 256
+"""Characters that a data: URI may have before its base64."""
+
+
+def register(server: MCPServer, library: Library) -> None:
+    """Give the server the tool ``search_by_image``."""
+
+    @server.tool(title="Search pictures by image", description=DESCRIPTION, annotations=READS)
+    async def search_by_image(
+        ctx: Context,
+        image: Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=MAX_BASE64 + _PREFIX,
+                description="Path below a root, `image_id`, `data:` URI, or bare base64.",
+            ),
+        ],
+        text: Annotated[
+            str,
+            Field(max_length=8000, description="How the wanted picture differs from this one."),
+        ] = "",
+        top_k: TopK = 10,
+        filters: FiltersParameter = NO_FILTERS,
+        min_relevance: MinRelevanceParameter = "any",
+    ) -> SearchResult:
+        return await call(
+            ctx,
+            lambda report: library.search_by_image(
+                image,
+                text=text,
+                top_k=top_k,
+                filters=filters,
+                min_relevance=min_relevance,
+                report=report,
+            ),
+        )
