@@ -1,7 +1,7 @@
 """From rendered pictures and captions to the model's inputs."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,21 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from mcp_vlsearch.settings import Settings
-from mcp_vlsearch.storybook.captions import Caption, Detail, Language, caption, facts_of
+from mcp_vlsearch.storybook.captions import Caption, Detail, Fact, Language, caption, facts_of
+from mcp_vlsearch.storybook.scene import Scene
 from training.checkpoint import MERGE, PATCH
-from training.scenes import Pair, training_pair
+from training.scenes import training_pair
 
 QUERY: str = Settings.model_fields["query_instruction"].default
 IMAGE: str = Settings.model_fields["image_instruction"].default
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Numbers of pairs, and their pictures of one size: (pairs, 2, height, width, 3)."""
+
+    numbers: list[int]
+    pictures: NDArray[np.uint8]
 
 
 class Pictures:
@@ -25,25 +34,20 @@ class Pictures:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def batches(
-        self, rng: random.Random, pairs: int
-    ) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
-        """Yield pair numbers and pictures (2·pairs, height, width, 3), pass after pass, for ever.
+    def batches(self, rng: random.Random, pairs: int) -> Iterator[Drawn]:
+        """Yield batches of pairs, pass after pass, for ever.
 
-        Rows 2i and 2i+1 are a scene and its near miss. Parts that appear on disk meanwhile are
-        taken up at the next pass.
+        Parts that appear on disk meanwhile are taken up at the next pass.
         """
         while True:
             parts = sorted(self._folder.glob("part-????.npz"))
             if not parts:
                 raise FileNotFoundError(f"no pictures in {self._folder}: run training.render first")
             rng.shuffle(parts)
-            for group in (parts[i : i + 4] for i in range(0, len(parts), 4)):
+            for group in (parts[i : i + 8] for i in range(0, len(parts), 8)):
                 yield from self._from(group, rng, pairs)
 
-    def _from(
-        self, parts: Sequence[Path], rng: random.Random, pairs: int
-    ) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+    def _from(self, parts: Sequence[Path], rng: random.Random, pairs: int) -> Iterator[Drawn]:
         batches = []
         loaded = [dict(np.load(part)) for part in parts]
         sizes = sorted({name.split()[1] for part in loaded for name in part})
@@ -55,10 +59,9 @@ class Pictures:
             rng.shuffle(order)
             for start in range(0, len(order) - pairs + 1, pairs):
                 rows = order[start : start + pairs]
-                batches.append(([int(numbers[r]) for r in rows], pictures[rows]))
+                batches.append(Drawn([int(numbers[r]) for r in rows], pictures[rows]))
         rng.shuffle(batches)
-        for chosen, images in batches:
-            yield chosen, images.reshape(-1, *images.shape[2:])
+        yield from batches
 
 
 def patches(pictures: NDArray[np.uint8]) -> torch.Tensor:
@@ -104,13 +107,12 @@ def tokens(tokenizer: PreTrainedTokenizerFast, prompts: list[str]) -> Tokens:
 
 
 def sample_captions(
-    pairs: Sequence[Pair], rng: random.Random
+    scenes: Sequence[Scene], rng: random.Random
 ) -> tuple[list[Caption], torch.Tensor]:
-    """Caption every scene and near miss once; say which captions are true of which pictures.
+    """Caption every scene once; say which captions are true of which pictures.
 
     The matrix (pictures, captions) is True where a caption holds: a terse one holds for many.
     """
-    scenes = [s for pair in pairs for s in (pair.scene, pair.changed)]
     captions = []
     for scene in scenes:
         language: Language = rng.choice(("en", "zh"))
@@ -121,6 +123,29 @@ def sample_captions(
     return captions, holds
 
 
+class FactList:
+    """Every fact that one object, setting or style can give, by number."""
+
+    def __init__(self) -> None:
+        facts: set[Fact] = set()
+        for number in range(12_000):
+            facts |= facts_of(training_pair(number).scene)
+        # relations follow from places, and there are too many of them to learn one by one
+        kept = sorted(f for f in facts if f[0] not in ("beside", "stacked", "trio"))
+        self._number = {fact: number for number, fact in enumerate(kept)}
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def table(self, stated: Iterable[frozenset[Fact]]) -> torch.Tensor:
+        """Return which facts are stated, shape (n, facts), bool."""
+        rows = list(stated)
+        table = torch.zeros(len(rows), len(self), dtype=torch.bool)
+        for row, facts in enumerate(rows):
+            table[row, [self._number[f] for f in facts if f in self._number]] = True
+        return table
+
+
 def as_typed(text: str, rng: random.Random) -> str:
     """Vary a caption as people do: a lead-in, or no full stop at its end."""
     if text.isascii() and rng.random() < 0.15:
@@ -128,8 +153,3 @@ def as_typed(text: str, rng: random.Random) -> str:
     elif not text.isascii() and rng.random() < 0.15:
         text = rng.choice(("找一张图片：", "图片里有", "一张图：")) + text
     return text.rstrip(".。") if rng.random() < 0.3 else text
-
-
-def training_pairs(numbers: Sequence[int]) -> list[Pair]:
-    """Return the pairs with these numbers."""
-    return [training_pair(number) for number in numbers]

@@ -3,11 +3,14 @@
     python -m training.train training/runs/pictures training/runs/model --minutes 60
 
 The loss is symmetric InfoNCE (van den Oord et al. 2018, as CLIP uses it) with a learned
-temperature. A terse caption is true of several pictures of a batch: those are no negatives. Beside
-captions, each step has composed queries, picture + "but at night", whose answer is the near miss.
+temperature. A terse caption is true of several pictures of a batch: those are no negatives. Two
+more losses help it: a linear head reads the facts of a scene off picture and caption vectors (the
+multi-label loss of Su et al. 2022, ZLPR), which ends the plateau at the start early; and batches of
+near misses, with composed queries (picture + "but at night", whose answer is the near miss), take
+over more and more as training goes on.
+
 The learning rate follows the time used of ``--minutes`` (or the steps of ``--steps``): warm-up,
-then a cosine to zero.
-An interrupted run goes on from its last checkpoint.
+then a cosine to zero. An interrupted run goes on from its last checkpoint.
 """
 
 import argparse
@@ -21,12 +24,17 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+import transformers
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast, Qwen3VLModel
 
+from mcp_vlsearch.storybook.captions import facts_of
+from mcp_vlsearch.storybook.scene import Scene
 from training.batches import (
     IMAGE,
     QUERY,
+    Drawn,
+    FactList,
     Pictures,
     as_typed,
     grid,
@@ -34,12 +42,12 @@ from training.batches import (
     prompt,
     sample_captions,
     tokens,
-    training_pairs,
 )
-from training.checkpoint import make_model, save, train_tokenizer
+from training.checkpoint import LANGUAGES, MERGE, make_model, save, train_tokenizer
+from training.scenes import Pair, training_pair
 from training.speed import speed_up
 
-PAIRS = 48
+BATCH = 96
 COMPOSED = 16
 RATE = 1e-3
 WARM_UP = 0.04
@@ -52,6 +60,8 @@ class Run:
     model: Qwen3VLModel
     tokenizer: PreTrainedTokenizerFast
     scale: torch.nn.Parameter
+    facts: FactList
+    head: torch.nn.Linear
     optimiser: torch.optim.AdamW
     step: int = 0
     seconds: float = 0.0
@@ -67,18 +77,22 @@ def start(folder: Path) -> Run:
     model.to(device)
     speed_up(model)
     scale = torch.nn.Parameter(torch.tensor(math.log(1 / 0.07), device=device))
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1] + [scale]
+    facts = FactList()
+    head = torch.nn.Linear(model.config.text_config.hidden_size, len(facts), device=device)
+    weights = [*model.parameters(), *head.parameters()]
+    matrices = [p for p in weights if p.ndim > 1]
+    vectors = [p for p in weights if p.ndim <= 1] + [scale]
     optimiser = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
         lr=RATE,
         betas=(0.9, 0.98),
     )
-    run = Run(model, tokenizer, scale, optimiser)
+    run = Run(model, tokenizer, scale, facts, head, optimiser)
     state_file = folder / "state.pt"
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
+        head.load_state_dict(state["head"])
         optimiser.load_state_dict(state["optimiser"])
         scale.data.fill_(state["scale"])
         run.step, run.seconds, run.curve = state["step"], state["seconds"], state["curve"]
@@ -90,6 +104,7 @@ def keep(run: Run, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         "model": run.model.state_dict(),
+        "head": run.head.state_dict(),
         "optimiser": run.optimiser.state_dict(),
         "scale": run.scale.item(),
         "step": run.step,
@@ -133,76 +148,124 @@ def contrast(logits: torch.Tensor, holds: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
-def loss_of(
-    run: Run, numbers: list[int], pictures: NDArray[np.uint8], rng: random.Random
-) -> torch.Tensor:
-    """Return the loss of one batch: captions against pictures, and composed queries."""
-    pairs = training_pairs(numbers)
-    captions, holds = sample_captions(pairs, rng)
-    pixels, grids = patches(pictures), grid(pictures)
-    image_tokens = int(grids[0].prod()) // 4
-    images = encode(run, [prompt(IMAGE, "", image_tokens)] * len(pictures), pixels, grids)
-    texts = encode(run, [prompt(QUERY, as_typed(c.text, rng)) for c in captions])
-    scale = run.scale.clamp(max=math.log(100)).exp()
-    logits = scale * images @ texts.T
-    loss = (contrast(logits, holds) + contrast(logits.T, holds.T)) / 2
+def read_facts(run: Run, vectors: torch.Tensor, stated: torch.Tensor) -> torch.Tensor:
+    """ZLPR: every stated fact above zero and every other one below, in one soft maximum each."""
+    scores = run.head(vectors) * 10
+    stated = stated.to(scores.device)
+    zero = scores.new_zeros(len(scores), 1)
+    wrong = torch.cat((zero, scores.masked_fill(stated, -torch.inf)), dim=1).logsumexp(dim=1)
+    missed = torch.cat((zero, (-scores).masked_fill(~stated, -torch.inf)), dim=1).logsumexp(dim=1)
+    return (wrong + missed).mean()
 
-    # Composed: the first picture of a pair and a request find the second; an empty request, itself.
-    chosen = rng.sample(range(len(pairs)), COMPOSED)
+
+def match(
+    run: Run, scenes: list[Scene], pictures: NDArray[np.uint8], rng: random.Random
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of captions against pictures (n, height, width, 3), and the image vectors."""
+    captions, holds = sample_captions(scenes, rng)
+    grids = grid(pictures)
+    prompts = [prompt(IMAGE, "", image_tokens(grids))] * len(pictures)
+    images = encode(run, prompts, patches(pictures), grids)
+    texts = encode(run, [prompt(QUERY, as_typed(c.text, rng)) for c in captions])
+    logits = temperature(run) * images @ texts.T
+    loss = (contrast(logits, holds) + contrast(logits.T, holds.T)) / 2
+    true = run.facts.table(facts_of(scene) for scene in scenes)
+    told = run.facts.table(c.facts for c in captions)
+    return loss + 0.1 * (read_facts(run, images, true) + read_facts(run, texts, told)), images
+
+
+def compose(
+    run: Run, pairs: list[Pair], drawn: Drawn, images: torch.Tensor, rng: random.Random
+) -> torch.Tensor:
+    """Return the loss of composed queries: a pair's first picture and a request find the second.
+
+    ``images`` are the vectors of all pictures, pair by pair. An empty request finds the first.
+    """
+    rows = rng.sample(range(len(pairs)), COMPOSED)
+    pictures = drawn.pictures[rows, 0]
+    grids = grid(pictures)
     requests, answers = [], []
-    for i in chosen:
+    for row in rows:
         plain = rng.random() < 0.25
-        request = "" if plain else as_typed(pairs[i].request[rng.choice(("en", "zh"))], rng)
-        requests.append(prompt(QUERY, request, image_tokens))
-        answers.append(2 * i if plain else 2 * i + 1)
-    rows = [2 * i for i in chosen]
-    composed = encode(run, requests, patches(pictures[rows]), grids[rows])
+        request = "" if plain else as_typed(pairs[row].request[rng.choice(LANGUAGES)], rng)
+        requests.append(prompt(QUERY, request, image_tokens(grids)))
+        answers.append(2 * row if plain else 2 * row + 1)
+    vectors = encode(run, requests, patches(pictures), grids)
     targets = torch.tensor(answers, device=images.device)
-    return loss + 0.25 * F.cross_entropy(scale * composed @ images.T, targets)
+    return F.cross_entropy(temperature(run) * vectors @ images.T, targets)
+
+
+def loss_of(run: Run, drawn: Drawn, used: float, rng: random.Random) -> torch.Tensor:
+    """Return the loss of one batch: single scenes, or, more often later, near misses."""
+    pairs = [training_pair(number) for number in drawn.numbers]
+    if rng.random() > 0.2 + 0.5 * used:
+        return match(run, [pair.scene for pair in pairs], drawn.pictures[:, 0], rng)[0]
+    half = len(pairs) // 2
+    pairs, drawn = pairs[:half], Drawn(drawn.numbers[:half], drawn.pictures[:half])
+    scenes = [scene for pair in pairs for scene in (pair.scene, pair.changed)]
+    pictures = drawn.pictures.reshape(-1, *drawn.pictures.shape[2:])
+    loss, images = match(run, scenes, pictures, rng)
+    return loss + 0.25 * compose(run, pairs, drawn, images, rng)
+
+
+def image_tokens(grids: torch.Tensor) -> int:
+    """Return how many tokens each picture of a batch takes."""
+    return int(grids[0].prod()) // MERGE**2
+
+
+def temperature(run: Run) -> torch.Tensor:
+    """Return the learned factor of cosines, 100 at most."""
+    return run.scale.clamp(max=math.log(100)).exp()
+
+
+def step(run: Run, drawn: Drawn, used: float, rng: random.Random) -> float:
+    """Learn from one batch and return its loss; ``used`` is the share of the budget, 0 to 1."""
+    factor = min(used / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * used)) + 1e-3
+    for group in run.optimiser.param_groups:
+        group["lr"] = RATE * factor
+    loss = loss_of(run, drawn, used, rng)
+    run.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    run.optimiser.step()
+    run.step += 1
+    return loss.item()
+
+
+def train(run: Run, pictures: Pictures, folder: Path, minutes: float | None, steps: int) -> None:
+    """Train until the minutes, or else the steps, are used up; keep a checkpoint now and then."""
+    rng = random.Random(run.step)
+    began = time.monotonic() - run.seconds
+    recent: list[float] = []
+    for drawn in pictures.batches(rng, BATCH):
+        run.seconds = time.monotonic() - began
+        used = run.seconds / 60 / minutes if minutes else run.step / steps
+        if used >= 1:
+            break
+        recent.append(step(run, drawn, used, rng))
+        if run.step % 20 == 0:
+            loss = sum(recent) / len(recent)
+            run.curve.append({"step": run.step, "seconds": round(run.seconds), "loss": loss})
+            print(f"step {run.step}, {run.seconds:.0f} s, loss {loss:.3f}", flush=True)
+            recent.clear()
+        if run.step % 100 == 0:
+            keep(run, folder)
+    keep(run, folder)
 
 
 def main() -> None:
-    """Train until the time or the steps are used up."""
+    """Read the arguments and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("folder", type=Path)
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float)
-    budget.add_argument("--steps", type=int)
+    budget.add_argument("--steps", type=int, default=0)
     arguments = parser.parse_args()
+    transformers.logging.disable_progress_bar()
     run = start(arguments.folder)
-    rng = random.Random(run.step)
-    began = time.monotonic() - run.seconds
-    recent: list[float] = []
-    for numbers, pictures in Pictures(arguments.pictures).batches(rng, PAIRS):
-        run.seconds = time.monotonic() - began
-        used = (
-            run.step / arguments.steps if arguments.steps else run.seconds / 60 / arguments.minutes
-        )
-        if used >= 1:
-            break
-        factor = min(used / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * used)) + 1e-3
-        for group in run.optimiser.param_groups:
-            group["lr"] = RATE * factor
-        loss = loss_of(run, numbers, pictures, rng)
-        run.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        run.optimiser.step()
-        run.step += 1
-        recent.append(loss.item())
-        if run.step % 20 == 0:
-            point = {
-                "step": run.step,
-                "seconds": round(run.seconds, 1),
-                "loss": sum(recent) / len(recent),
-            }
-            run.curve.append(point)
-            recent.clear()
-            print(json.dumps(point | {"scale": run.scale.exp().item()}), flush=True)
-        if run.step % 200 == 0:
-            keep(run, arguments.folder)
-    keep(run, arguments.folder)
+    pictures = Pictures(arguments.pictures)
+    train(run, pictures, arguments.folder, arguments.minutes, arguments.steps)
 
 
 if __name__ == "__main__":
