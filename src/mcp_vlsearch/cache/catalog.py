@@ -161,13 +161,13 @@ class Catalog:
         with self._database.read() as connection:
             return Counts(*connection.execute(query).fetchone())
 
-    def vectors(self, encoder: str, model: str) -> int:
-        """Return how many images can be found under the latest fingerprint of a model."""
+    def vectors(self) -> int:
+        """Return how many images can be found under the fingerprint that was last indexed with."""
         query = """SELECT COUNT(*) FROM entries WHERE fingerprint = (
-            SELECT id FROM fingerprints WHERE encoder = ? AND model = ? ORDER BY id DESC LIMIT 1
+            SELECT fingerprint FROM entries ORDER BY seq DESC LIMIT 1
         )"""
         with self._database.read() as connection:
-            return int(connection.execute(query, (encoder, model)).fetchone()[0])
+            return int(connection.execute(query).fetchone()[0])
 
     def failures(self, limit: int) -> list[Failure]:
         """Return files that could not be indexed, sorted by path, ``limit`` at most."""

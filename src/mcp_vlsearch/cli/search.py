@@ -110,6 +110,9 @@ def _near(text: str) -> dict[str, str]:
 def _show(result: "SearchResult") -> None:
     for query in result.queries[1:]:
         note(f"also searched: {query}")
+    if not result.total_images:
+        note("the library is empty: run `mcp-vlsearch index FOLDER` first")
+        return
     if not result.hits:
         note(f"no hit among {result.searched_images} images")
         return

@@ -283,8 +283,9 @@ class Library:
     def _index_status(self) -> IndexStatus:
         if self._opened:
             return self._opened.index.status()
-        vectors = self._catalog.vectors(self.settings.encoder, self.settings.model)
-        return IndexStatus(name=self.settings.index, kind="not loaded", vectors=vectors)
+        return IndexStatus(
+            name=self.settings.index, kind="not loaded", vectors=self._catalog.vectors()
+        )
 
     def _must_write(self) -> None:
         if self.settings.read_only:
