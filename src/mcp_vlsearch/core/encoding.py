@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from mcp_vlsearch.contracts import Encoder, Query
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.core.query_cache import QueryCache
+from mcp_vlsearch.core.turns import Turns
 from mcp_vlsearch.errors import EncoderError, VLSearchError
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
@@ -20,6 +22,8 @@ __all__ = ["EncoderSlot"]
 
 _HEARTBEAT = 1.0
 """Seconds between two reports while waiting; clients reset their time limits on each."""
+_QUERIES = 64
+"""Queries of different searches that one encoder call takes."""
 
 
 class EncoderSlot:
@@ -31,7 +35,8 @@ class EncoderSlot:
         self._state: EncoderState = "not loaded"
         self._error: VLSearchError | None = None
         self._changed = threading.Condition()
-        self._turn = threading.Lock()
+        self._turns = Turns()
+        self._texts = QueryCache(settings.query_instruction)
 
     def warm_up(self) -> None:
         """Start making and loading the encoder in the background, unless that has begun."""
@@ -50,16 +55,23 @@ class EncoderSlot:
         return self._wait(report, lambda: self._state == "ready")
 
     def encode_images(self, images: Sequence["Image.Image"], report: ProgressCallback) -> "Vectors":
-        """Encode pictures, shape (len(images), dim), when it is this caller's turn."""
+        """Encode pictures, shape (len(images), dim), as soon as no search is waiting."""
         encoder = self.ready(report)
-        with self._turn:
-            return encoder.encode_images(images)
+        return self._turns.index(images, encoder.encode_images, encoder.batch_size)
 
     def encode_queries(self, queries: Sequence[Query], report: ProgressCallback) -> "Vectors":
-        """Encode queries, shape (len(queries), dim), when it is this caller's turn."""
+        """Encode queries, shape (len(queries), dim), before any picture that is to be indexed.
+
+        Texts that were searched before cost nothing; queries that wait at the same time are encoded
+        in one call.
+        """
         encoder = self.ready(report)
-        with self._turn:
-            return encoder.encode_queries(queries)
+        known = self._texts.known(encoder, queries)
+        if known is not None:
+            return known
+        return self._turns.search(
+            queries, lambda together: self._texts.encode(encoder, together), _QUERIES
+        )
 
     def status(self) -> EncoderStatus:
         """Say what the encoder is and where it stands; never waits."""
