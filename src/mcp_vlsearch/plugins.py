@@ -25,6 +25,7 @@ Group = Literal["encoders", "indexes", "rewriters", "tools"]
 BUILT_IN: Final[dict[Group, dict[str, str]]] = {
     "encoders": {
         "qwen3-vl": "mcp_vlsearch.encoders.qwen3_vl:Qwen3VLEncoder",
+        "remote": "mcp_vlsearch.encoders.remote:RemoteEncoder",
     },
     "indexes": {
         "faiss": "mcp_vlsearch.indexes.faiss:FaissIndex",

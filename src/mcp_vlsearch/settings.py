@@ -65,6 +65,10 @@ class Settings(BaseModel):
     batch_size: Annotated[
         int | None, Field(ge=1, le=4096, description="Images per encoder call.")
     ] = None
+    encoder_url: Annotated[
+        str | None, Field(description="Address of the server that the encoder `remote` asks.")
+    ] = None
+    encoder_token: Annotated[str | None, Field(description="Bearer token for that server.")] = None
     index: Annotated[str, Field(description="Index plugin.")] = "faiss"
     rewrite: Annotated[str, Field(description="Default rewriter.")] = "off"
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
@@ -97,7 +101,7 @@ def load_settings(
 
 
 def pin_encoder(settings: Settings) -> None:
-    """Write encoder and model into the library's ``config.toml`` unless they are there.
+    """Write encoder, model and server into the library's ``config.toml`` unless they are there.
 
     Later commands and servers then follow the library without being told.
     """
@@ -106,6 +110,8 @@ def pin_encoder(settings: Settings) -> None:
     path = settings.library / CONFIG_FILE
     document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
     pinned = {"encoder": settings.encoder, "model": settings.model}
+    if settings.encoder_url:
+        pinned["encoder_url"] = settings.encoder_url
     missing = {k: v for k, v in pinned.items() if k not in document}
     if missing:
         document.update(missing)

@@ -14,7 +14,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from mcp_vlsearch.server.http import is_loopback
+from mcp_vlsearch.server.listening import is_loopback
 
 from .conftest import PATIENCE, Server, Start
 from .test_tools import ERAS, data_of, error_of, names_of

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from mcp_vlsearch.cli import (
     demo,
+    encoder,
     evaluate,
     index,
     plugins,
@@ -46,6 +47,7 @@ app.command("plugins")(plugins.plugins)
 app.command("demo")(demo.demo)
 app.command("storybook")(storybook.storybook)
 app.command("eval")(evaluate.evaluate)
+app.add_typer(encoder.commands, name="encoder")
 
 
 def _print_version(wanted: bool) -> None:

@@ -55,6 +55,10 @@ SETTINGS: Final[dict[str, object]] = {
         str, "--image-instruction", "Instruction that images carry.", "TEXT"
     ),
     "batch_size": _setting(int, "--batch-size", "Images per encoder call.", "N"),
+    "encoder_url": _setting(
+        str, "--encoder-url", "Address of the server that the encoder remote asks.", "URL"
+    ),
+    "encoder_token": _setting(str, "--encoder-token", "Bearer token for that server.", "TOKEN"),
     "index": _setting(str, "--index", "Index plugin.", "NAME"),
     "rewrite": _setting(str, "--rewrite", "Rewriter of queries, or off.", "NAME"),
     "token": _setting(str, "--token", "Bearer token for HTTP.", "TOKEN"),
@@ -74,6 +78,8 @@ ENCODING: Final = (
     "query_instruction",
     "image_instruction",
     "batch_size",
+    "encoder_url",
+    "encoder_token",
     "index",
 )
 """The settings that decide what vectors are made, and how they are found."""

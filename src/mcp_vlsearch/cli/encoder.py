@@ -1,0 +1,32 @@
+"""``encoder serve``: the encoder as a server for many."""
+
+from typing import Annotated, Any
+
+import typer
+
+from mcp_vlsearch.cli.frame import settings_from
+from mcp_vlsearch.cli.options import ENCODING, only, takes
+
+__all__ = ["commands"]
+
+commands = typer.Typer(help="Run an encoder for others.", no_args_is_help=True)
+
+
+@commands.command("serve")
+@takes(flags=only(*(name for name in ENCODING if name != "index"), "token"))
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8766,
+    json: Annotated[
+        bool, typer.Option("--json", help="Accepted by every command; a server prints no result.")
+    ] = False,
+    flags: dict[str, Any],
+) -> int:
+    """Hold the model once and serve it at /v1/embeddings."""
+    del json
+    settings = settings_from(flags)
+    from mcp_vlsearch.server.encoder import serve_encoder
+
+    serve_encoder(settings, host, port)
+    return 0

@@ -1,0 +1,147 @@
+"""HTTP to an OpenAI-style endpoint: bounded, with time limits, retries and one-line errors."""
+
+import ipaddress
+import random
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import httpx2
+
+from mcp_vlsearch.errors import EncoderError, SettingsError
+
+__all__ = ["Endpoint"]
+
+CONCURRENT: Final = 16
+"""Requests at most that are under way; the server puts those together into batches."""
+_ATTEMPTS: Final = 5
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 8.0
+_LONGEST_WISH: Final = 30.0
+"""Seconds of a server's Retry-After that are waited at most."""
+_CONNECT: Final = 5.0
+_ANSWER: Final = 300.0
+"""Seconds: a server may have to load its model first."""
+_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+
+pause = time.sleep
+
+
+class Endpoint:
+    """One server; ``url`` with or without ``/v1``. May be used by several threads at once.
+
+    A request that finds nobody, or a server that is busy or in trouble, is sent again up to four
+    times, after pauses that double and vary. Raises :class:`SettingsError` for an address that is
+    none.
+    """
+
+    def __init__(self, url: str | None, token: str | None) -> None:
+        self.url = _base(url)
+        self._client = httpx2.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx2.Timeout(_ANSWER, connect=_CONNECT),
+            limits=httpx2.Limits(max_connections=CONCURRENT),
+            # a proxy of the environment can't reach this machine's own addresses
+            trust_env=not _is_loopback(httpx2.URL(self.url).host),
+        )
+        weakref.finalize(self, self._client.close)
+        self._pool = ThreadPoolExecutor(CONCURRENT, thread_name_prefix="remote")
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Return the JSON at a path, None if there is none. Raises :class:`EncoderError`."""
+        response = self._send("GET", path, params=parameters)
+        return None if response.status_code == 404 else self._json(response)
+
+    def post_all(self, path: str, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the JSON answers to the bodies, in their order. Raises :class:`EncoderError`."""
+        return list(self._pool.map(lambda body: self._post(path, body), bodies))
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._json(self._send("POST", path, json=body))
+
+    def _send(self, method: str, path: str, **content: Any) -> httpx2.Response:
+        for attempt in range(1, _ATTEMPTS + 1):
+            wish = 0.0
+            try:
+                response = self._client.request(method, path, **content)
+                if not _wants_again(response) or attempt == _ATTEMPTS:
+                    return response
+                wish = _retry_after(response)
+            except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
+                raise EncoderError(
+                    f"{self.url} did not answer within {_ANSWER:.0f} s: is it overloaded?"
+                ) from error
+            except httpx2.TransportError as error:
+                if attempt == _ATTEMPTS:
+                    raise EncoderError(
+                        f"can't reach {self.url} ({_reason(error)}): start the server there, or "
+                        "give another --encoder-url"
+                    ) from error
+            backoff = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+            pause(max(random.uniform(backoff / 2, backoff), wish))
+        raise AssertionError("unreachable")
+
+    def _json(self, response: httpx2.Response) -> Any:
+        if response.status_code in (401, 403):
+            raise EncoderError(
+                f"{self.url} refuses us ({response.status_code}): give its token by "
+                "--encoder-token or MCP_VLSEARCH_ENCODER_TOKEN"
+            )
+        if response.status_code != 200:
+            raise EncoderError(f"{self.url} answered {response.status_code}: {_message(response)}")
+        try:
+            return response.json()
+        except ValueError as error:
+            raise EncoderError(
+                f"{self.url} answered with something that is not JSON: check --encoder-url"
+            ) from error
+
+
+def _base(url: str | None) -> str:
+    if not url:
+        raise SettingsError(
+            "encoder 'remote' needs the address of a server: give --encoder-url, such as "
+            "http://127.0.0.1:8766"
+        )
+    try:
+        parsed = httpx2.URL(url.strip())
+    except httpx2.InvalidURL as error:
+        raise SettingsError(f"--encoder-url: {error} (got {url!r})") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise SettingsError(f"--encoder-url: give an address of http or https (got {url!r})")
+    return str(parsed).rstrip("/").removesuffix("/v1")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _wants_again(response: httpx2.Response) -> bool:
+    return response.status_code in _AGAIN and response.headers.get("x-should-retry") != "false"
+
+
+def _retry_after(response: httpx2.Response) -> float:
+    try:
+        return min(float(response.headers.get("retry-after", 0)), _LONGEST_WISH)
+    except ValueError:  # a date
+        return 0.0
+
+
+def _message(response: httpx2.Response) -> str:
+    """Return the server's own words on one line; OpenAI's form and vLLM's older one."""
+    try:
+        content = response.json()
+        text = content["error"]["message"] if "error" in content else content["message"]
+    except (ValueError, KeyError, TypeError):
+        text = response.text
+    return " ".join(str(text).split())[:300] or response.reason_phrase
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,59 @@
+"""Which space a server's vectors are of, told by vectors of the same two probes every time.
+
+A name says little: another model, or another state of it, may be served under it. And a digest of
+a vector says too much: half-precision servers answer the same request a little differently from
+one batch to the next. So the library keeps the probes' vectors as they were first seen; vectors
+that are as near to them as rounding explains are of the same space.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mcp_vlsearch.settings import Settings
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Vectors
+
+__all__ = ["space_of"]
+
+FILE: Final = "remote.json"
+SAME: Final = 0.998
+"""Cosine from which on two vectors of one probe are the same but for rounding. Half precision
+moves a vector by less than 0.001; other weights move it by far more."""
+
+
+def space_of(settings: Settings, served: str, probes: "Vectors") -> str:
+    """Return the name of the space that the probes' unit vectors, shape (n, dim), are of.
+
+    ``served`` says under which name and conditions they were made. A new space is remembered in the
+    library, unless that is not there yet or read-only.
+    """
+    path = settings.library / FILE
+    spaces = _read(path)
+    for space in spaces:
+        if space["served"] == served and _same(np.asarray(space["probes"], np.float32), probes):
+            return str(space["name"])
+    rounded = probes.round(5)
+    digest = hashlib.sha256(served.encode() + rounded.astype("<f4").tobytes())
+    new = {"name": digest.hexdigest()[:16], "served": served, "probes": rounded.tolist()}
+    if settings.library.is_dir() and not settings.read_only:
+        beside = path.with_suffix(".tmp")
+        beside.write_text(json.dumps([*spaces, new]), "utf-8")
+        beside.replace(path)
+    return str(new["name"])
+
+
+def _same(known: "Vectors", probes: "Vectors") -> bool:
+    return known.shape == probes.shape and bool(((known * probes).sum(axis=1) >= SAME).all())
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return [s for s in found if {"name", "served", "probes"} <= s.keys()]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return []

@@ -1,0 +1,62 @@
+"""The request form of ``/v1/embeddings`` for pictures, as vLLM serves Qwen3-VL-Embedding.
+
+One list of messages, the prompt of the model, gives one vector: the instruction as system message,
+the picture before the text, and the start of an answer.
+"""
+
+import base64
+import io
+import unicodedata
+from typing import Any, Final
+
+from PIL import Image
+
+__all__ = ["CARD", "data_uri", "finished", "request_for"]
+
+CARD: Final = "mcp_vlsearch"
+"""Key of an entry in ``/v1/models`` under which our own server says more about its encoder."""
+_DEFAULT_INSTRUCTION: Final = "Represent the user's input."
+_NOTHING: Final = "NULL"
+_MAX_CHARACTERS: Final = 8192
+
+
+def finished(instruction: str) -> str:
+    """Return an instruction as the model was trained on it, with a final punctuation mark."""
+    instruction = instruction.strip() or _DEFAULT_INSTRUCTION
+    return (
+        instruction if unicodedata.category(instruction[-1]).startswith("P") else instruction + "."
+    )
+
+
+def request_for(
+    model: str, instruction: str, text: str = "", image: Image.Image | None = None
+) -> dict[str, Any]:
+    """Return the body of a request for the vector of a text, an RGB picture or both."""
+    # a typed special token would end the message, or stand for a picture
+    text = text.strip()[:_MAX_CHARACTERS].replace("<|", "< |")
+    content: list[dict[str, Any]] = []
+    if image is not None:
+        content.append({"type": "image_url", "image_url": {"url": data_uri(image)}})
+    content.append({"type": "text", "text": text or ("" if content else _NOTHING)})
+    return {
+        "model": model,
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": finished(instruction)}]},
+            {"role": "user", "content": content},
+            {"role": "assistant", "content": [{"type": "text", "text": ""}]},
+        ],
+        "encoding_format": "float",
+        "continue_final_message": True,
+        "add_special_tokens": True,
+    }
+
+
+def data_uri(image: Image.Image) -> str:
+    """Return a picture as PNG, which keeps every pixel: JPEG would move its vector.
+
+    Pictures are at the encoder's size by now, some hundred kilobytes; packing them harder would
+    cost more time than sending them.
+    """
+    packed = io.BytesIO()
+    image.save(packed, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode()

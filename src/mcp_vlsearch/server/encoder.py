@@ -1,0 +1,216 @@
+"""The encoder as an HTTP server, so that one process holds the model for many.
+
+It answers ``/v1/embeddings`` as OpenAI and vLLM do; what comes at the same time is encoded
+together, texts before pictures that are to be indexed.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import anyio
+import numpy as np
+from anyio.to_thread import run_sync
+from numpy.typing import NDArray
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from mcp_vlsearch.contracts import Encoder, Query
+from mcp_vlsearch.core.decode import decode
+from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.progress import silent
+from mcp_vlsearch.encoders.wire import CARD, finished
+from mcp_vlsearch.errors import ImageError, QueryError, SettingsError, VLSearchError
+from mcp_vlsearch.server.embedding_requests import Input, answer, read_request
+from mcp_vlsearch.server.leaving import leave
+from mcp_vlsearch.server.listening import (
+    LOCAL_NAMES,
+    BearerToken,
+    bracketed,
+    is_loopback,
+    listen,
+    new_token,
+    run,
+    say,
+)
+from mcp_vlsearch.settings import Settings
+
+__all__ = ["encoder_app", "serve_encoder"]
+
+_MAX_BODY: Final = 32 * 2**20
+_AT_ONCE: Final = 32
+"""Requests of pictures, and as many of texts, that are under way; more of them wait unread."""
+_MAX_SIDE: Final = 1_000_000
+
+Vectors = NDArray[np.float32]
+
+
+def serve_encoder(settings: Settings, host: str = "127.0.0.1", port: int = 8766) -> None:
+    """Serve the encoder at ``http://host:port/v1/embeddings`` until SIGINT or SIGTERM.
+
+    Port 0 takes a free one; stderr says which. Beyond loopback a token is always asked for: that
+    of the settings, or else one that is made here and printed once to stderr. Raises
+    :class:`ServerError` if the address can't be used, :class:`SettingsError` for ``remote``.
+    """
+    if settings.encoder == "remote":  # it might be asking this very server
+        raise SettingsError("a remote encoder can't be served again: give --encoder qwen3-vl")
+    with listen(host, port) as listening:
+        token = settings.token or (None if is_loopback(host) else new_token())
+        slot = EncoderSlot(settings)
+        slot.warm_up()
+        port = listening.getsockname()[1]
+        say(f"serving the encoder at http://{bracketed(host)}:{port}; Ctrl-C stops it")
+        run(encoder_app(slot, settings, host, token), listening)
+    leave()
+
+
+def encoder_app(slot: EncoderSlot, settings: Settings, host: str, token: str | None) -> ASGIApp:
+    """Return the web application, for requests that know the token if any."""
+    service = _Service(slot, settings)
+    routes = [
+        Route("/v1/embeddings", _explained(host, service.embeddings), methods=["POST"]),
+        Route("/v1/models", _explained(host, service.models)),
+        Route("/target_size", _explained(host, service.target_size)),
+        Route("/health", _explained(host, service.health)),
+    ]
+    app = Starlette(routes=routes)
+    return BearerToken(app, token) if token else app
+
+
+class _Service:
+    """What the routes do."""
+
+    def __init__(self, slot: EncoderSlot, settings: Settings) -> None:
+        self._slot = slot
+        self._settings = settings
+        self._image_instruction = finished(settings.image_instruction)
+        self._query_instruction = finished(settings.query_instruction)
+        self._pictures = anyio.CapacityLimiter(_AT_ONCE)
+        self._texts = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def embeddings(self, http: HTTPRequest) -> Response:
+        """Encode what the body asks for."""
+        request = read_request(await _body(http))
+        if request.model != self._settings.model:
+            raise QueryError(
+                f"there is no model {request.model!r} here: {self._settings.model!r} is"
+            )
+        inputs = request.inputs()
+        has_picture = any(given.picture is not None for given in inputs)
+        vectors = await run_sync(
+            self._encode, inputs, limiter=self._pictures if has_picture else self._texts
+        )
+        if request.dimensions is not None and request.dimensions > vectors.shape[1]:
+            raise QueryError(f"dimensions: vectors have {vectors.shape[1]}")
+        return JSONResponse(answer(request, vectors))
+
+    async def models(self, _: HTTPRequest) -> Response:
+        """Say which model there is, and to our own client all about it, as soon as it is known."""
+        encoder = await run_sync(self._slot.known, silent)
+        card = {
+            "fingerprint": encoder.fingerprint,
+            "dim": encoder.dim,
+            "precision": encoder.precision,
+            "device": encoder.device,
+            "image_instruction": self._image_instruction,
+            "query_instruction": self._query_instruction,
+        }
+        entry = {"id": encoder.model, "object": "model", "owned_by": "mcp-vlsearch", CARD: card}
+        return JSONResponse({"object": "list", "data": [entry]})
+
+    async def target_size(self, http: HTTPRequest) -> Response:
+        """Say at which size the encoder looks at a picture, so that it can be sent in that."""
+        encoder = await run_sync(self._slot.known, silent)
+        width, height = encoder.target_size(_side(http, "width"), _side(http, "height"))
+        return JSONResponse({"width": width, "height": height})
+
+    async def health(self, _: HTTPRequest) -> Response:
+        """Say where the encoder stands; never waits for it."""
+        return JSONResponse({"state": self._slot.status().state})
+
+    def _encode(self, inputs: list[Input]) -> Vectors:
+        encoder = self._slot.known(silent)
+        if len(inputs) == 1 and self._is_indexed(inputs[0]):
+            return self._slot.encode_images([_decoded(inputs[0], encoder)], silent)
+        for given in inputs:
+            if given.instruction not in (None, "", self._query_instruction):
+                raise QueryError(
+                    f"this server encodes pictures with the instruction "
+                    f"{self._image_instruction!r} and queries with {self._query_instruction!r}"
+                )
+        queries = [
+            Query(given.text, None if given.picture is None else _decoded(given, encoder))
+            for given in inputs
+        ]
+        return self._slot.encode_queries(queries, silent)
+
+    def _is_indexed(self, given: Input) -> bool:
+        """Say whether a picture is one of a library: alone, and not with a query's instruction."""
+        instructions = (None, "", self._image_instruction)
+        return given.picture is not None and not given.text and given.instruction in instructions
+
+
+def _decoded(given: Input, encoder: Encoder) -> Image.Image:
+    assert given.picture is not None
+    return decode(given.picture, encoder.target_size).image
+
+
+def _side(http: HTTPRequest, name: str) -> int:
+    text = http.query_params.get(name, "")
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= _MAX_SIDE):
+        raise QueryError(f"{name}: give a number of pixels")
+    return int(text)
+
+
+async def _body(http: HTTPRequest) -> bytes:
+    body = bytearray()
+    async for chunk in http.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise _TooLargeError(f"the request has over {_MAX_BODY // 2**20} MiB: send less")
+    return bytes(body)
+
+
+class _TooLargeError(QueryError):
+    """The body is longer than is read."""
+
+
+def _explained(
+    host: str, handle: Callable[[HTTPRequest], Awaitable[Response]]
+) -> Callable[[HTTPRequest], Awaitable[Response]]:
+    """Keep web pages out, and turn errors into OpenAI's form, one line each."""
+
+    async def handled(http: HTTPRequest) -> Response:
+        if not _is_meant(http, host):
+            return _error(403, "requests of web pages and for other names are refused")
+        try:
+            return await handle(http)
+        except _TooLargeError as error:
+            return _error(413, str(error))
+        except (QueryError, ImageError) as error:
+            return _error(400, str(error))
+        except VLSearchError as error:
+            return _error(500, str(error))
+        except Exception as error:
+            return _error(500, f"the encoder failed: {error!r}")
+
+    return handled
+
+
+def _is_meant(http: HTTPRequest, host: str) -> bool:
+    """Refuse what a browser sends for a web page: by its Origin, or under a foreign name."""
+    if "origin" in http.headers:
+        return False
+    name = re.sub(r":\d+$", "", http.headers.get("host", ""))
+    return host in ("", "0.0.0.0", "::") or name in (*LOCAL_NAMES, bracketed(host))
+
+
+def _error(status: int, message: str) -> Response:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    content: dict[str, Any] = {"error": {"message": " ".join(message.split()), "type": kind}}
+    # the same request would fail again: OpenAI's clients and ours heed this header
+    return JSONResponse(content, status, headers={"x-should-retry": "false"})

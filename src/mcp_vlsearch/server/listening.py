@@ -1,0 +1,113 @@
+"""What HTTP servers share: a socket, a bearer token, and running until a signal."""
+
+import hmac
+import ipaddress
+import secrets
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_vlsearch.errors import ServerError
+
+__all__ = [
+    "LOCAL_NAMES",
+    "BearerToken",
+    "bracketed",
+    "is_loopback",
+    "listen",
+    "new_token",
+    "run",
+    "say",
+]
+
+LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+_GRACE: Final = 3
+"""Seconds that open connections get at shutdown."""
+
+
+def run(app: ASGIApp, listening: socket.socket) -> None:
+    """Serve an application on a listening socket until SIGINT or SIGTERM."""
+    import uvicorn  # not needed over stdio, where start-up time counts
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+class BearerToken:
+    """Lets only requests through that carry ``Authorization: Bearer <token>``."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 to a request without the token."""
+        if scope["type"] == "http" and not self._allows(Headers(scope=scope)):
+            refusal = PlainTextResponse(
+                "a bearer token is needed: the one that the server printed or MCP_VLSEARCH_TOKEN\n",
+                status_code=401,
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+            await refusal(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _allows(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        sent = given.strip().encode("latin-1")  # the bytes as they came
+        return scheme.lower() == "bearer" and hmac.compare_digest(sent, self._token)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one. Raises :class:`ServerError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]
+        raise ServerError(
+            f"can't listen on {bracketed(host)}:{port} ({reason}): choose another --host or --port"
+        ) from error
+
+
+def new_token() -> str:
+    """Return a new token, having told the user of it on stderr."""
+    token = secrets.token_urlsafe(32)
+    say(f"clients must send the header Authorization: Bearer {token}")
+    say("this token is new at every start; set MCP_VLSEARCH_TOKEN to keep one")
+    return token
+
+
+def bracketed(host: str) -> str:
+    """Return an address as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
+def say(line: str) -> None:
+    """Write a line to stderr."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
