@@ -303,6 +303,7 @@ async def test_the_server_of_the_snippets_starts_and_finds_pictures(
         "PYTHONPATH": path,
         "MCP_VLSEARCH_ENCODER": "colours",
         "MCP_VLSEARCH_LIBRARY": str(tmp_path / "library"),
+        "MCP_VLSEARCH_SHARE": "off",
     }
     server = StdioServerParameters(command=str(program), args=arguments, env=environment)
     async with Client(server) as client:

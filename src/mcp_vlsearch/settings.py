@@ -10,7 +10,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mcp_vlsearch.errors import SettingsError
 
-__all__ = ["Device", "Pooling", "Precision", "Rewrite", "Settings", "load_settings", "pin_encoder"]
+__all__ = [
+    "Device",
+    "Pooling",
+    "Precision",
+    "Rewrite",
+    "Settings",
+    "Share",
+    "load_settings",
+    "pin_encoder",
+]
 
 ENVIRONMENT_PREFIX: Final = "MCP_VLSEARCH_"
 CONFIG_FILE: Final = "config.toml"
@@ -19,6 +28,7 @@ DEFAULT_MODEL: Final = "Qwen/Qwen3-VL-Embedding-2B"
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Pooling = Literal["auto", "last", "mean"]
+Share = Literal["auto", "off"]
 Rewrite = Literal["off", "template", "model"]
 
 
@@ -69,6 +79,9 @@ class Settings(BaseModel):
         str | None, Field(description="Address of the server that the encoder `remote` asks.")
     ] = None
     encoder_token: Annotated[str | None, Field(description="Bearer token for that server.")] = None
+    share: Annotated[
+        Share, Field(description="Whether stdio servers hold the model together, in one process.")
+    ] = "auto"
     index: Annotated[str, Field(description="Index plugin.")] = "faiss"
     rewrite: Annotated[str, Field(description="Default rewriter.")] = "off"
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None

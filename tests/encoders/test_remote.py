@@ -246,10 +246,7 @@ def test_a_server_that_is_not_there_is_named_after_five_attempts(pauses: list[fl
     assert len(pauses) == 4
 
 
-def test_a_server_that_does_not_answer_in_time_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, pauses: list[float]
-) -> None:
-    monkeypatch.setattr(endpoint, "_ANSWER", 0.05)
+def test_a_server_that_does_not_answer_in_time_is_an_error(pauses: list[float]) -> None:
     over = threading.Event()
 
     def hang(sent: Sent) -> Answer:
@@ -258,7 +255,7 @@ def test_a_server_that_does_not_answer_in_time_is_an_error(
 
     with answering(hang) as url:
         with pytest.raises(EncoderError, match="did not answer within"):
-            Endpoint(url, None).get("/v1/models")
+            Endpoint(url, None, limit=0.05).get("/v1/models")
         over.set()
     assert pauses == []
 

@@ -109,6 +109,7 @@ def environment(tmp_path: Path, pictures: Path) -> dict[str, str]:
         "FAKE_NOISE": "1",
         "PYTHONPATH": os.pathsep.join(map(str, (installed, HERE, SOURCES))),
         "MCP_VLSEARCH_LIBRARY": str(tmp_path / "library"),
+        "MCP_VLSEARCH_SHARE": "off",
         "MCP_VLSEARCH_ROOTS": str(pictures),
         "MCP_VLSEARCH_ENCODER": "colour",
         "MCP_VLSEARCH_MODEL": "plain",

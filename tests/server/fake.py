@@ -1,7 +1,8 @@
 """An encoder that sees nothing but the average colour, and is noisy on stdout.
 
 In this process tests hold it up through its class attributes, in another one through named pipes:
-``FAKE_GATE`` while it loads, ``FAKE_HANG`` while it encodes.
+``FAKE_GATE`` while it loads, ``FAKE_HANG`` while it encodes. Into the file ``FAKE_LOADS`` it writes
+the number of each process that loads it.
 """
 
 import os
@@ -49,6 +50,9 @@ class ColourEncoder:
 
     def load(self) -> None:
         noise("loading")
+        if loads := os.environ.get("FAKE_LOADS"):
+            with Path(loads).open("a") as file:
+                file.write(f"{os.getpid()}\n")
         self.loading.set()
         wait_for(os.environ.get("FAKE_GATE"))
         assert self.gate.wait(60)

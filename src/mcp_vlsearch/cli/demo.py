@@ -76,6 +76,7 @@ def _serve_arguments(out: Path, flags: Mapping[str, Any]) -> list[str]:
     if "encoder" not in given:
         given.setdefault("model", "storybook")
     given.setdefault("library", out / "library")
+    given["share"] = "off"  # nothing is left running
     settings = (f"--{name.replace('_', '-')}={value}" for name, value in given.items())
     return [f"--root={out / 'pictures'}", *settings]
 

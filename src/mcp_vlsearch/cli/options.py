@@ -59,6 +59,12 @@ SETTINGS: Final[dict[str, object]] = {
         str, "--encoder-url", "Address of the server that the encoder remote asks.", "URL"
     ),
     "encoder_token": _setting(str, "--encoder-token", "Bearer token for that server.", "TOKEN"),
+    "share": _setting(
+        str,
+        "--share",
+        "Whether stdio servers hold the model together, in one process: auto, off.",
+        "NAME",
+    ),
     "index": _setting(str, "--index", "Index plugin.", "NAME"),
     "rewrite": _setting(str, "--rewrite", "Rewriter of queries, or off.", "NAME"),
     "token": _setting(str, "--token", "Bearer token for HTTP.", "TOKEN"),

@@ -29,8 +29,11 @@ _QUERIES = 64
 class EncoderSlot:
     """Holds one encoder from "not loaded" to "ready" or "failed"; a failed one is tried again."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, make_encoder: Callable[[Settings], Encoder] | None = None
+    ) -> None:
         self._settings = settings
+        self._make_encoder = make_encoder
         self._encoder: Encoder | None = None
         self._state: EncoderState = "not loaded"
         self._error: VLSearchError | None = None
@@ -87,7 +90,8 @@ class EncoderSlot:
 
     def _make(self) -> None:
         try:
-            encoder = resolve("encoders", self._settings.encoder)(self._settings)
+            make = self._make_encoder or resolve("encoders", self._settings.encoder)
+            encoder = make(self._settings)
             self._become("loading", encoder)
             encoder.load()
             self._become("ready", encoder)

@@ -1,7 +1,7 @@
 """The facade that every face uses: open a library, index, search, look at its state, remove."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -62,11 +62,14 @@ class Library:
     is opened at first use, the model is loaded in the background at first need.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, make_encoder: Callable[[Settings], Encoder] | None = None
+    ) -> None:
+        """Open a library; ``make_encoder`` replaces the plugin that the settings name."""
         self.settings = settings
         self._database = Database(settings.library / "library.db", read_only=settings.read_only)
         self._catalog = Catalog(self._database)
-        self._encoder = EncoderSlot(settings)
+        self._encoder = EncoderSlot(settings, make_encoder)
         self._opened: _Space | None = None
         self._opening = threading.Lock()
 

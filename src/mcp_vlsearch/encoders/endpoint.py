@@ -12,21 +12,25 @@ import httpx2
 
 from mcp_vlsearch.errors import EncoderError, SettingsError
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "UnreachableError"]
 
 CONCURRENT: Final = 16
 """Requests at most that are under way; the server puts those together into batches."""
-_ATTEMPTS: Final = 5
+ATTEMPTS: Final = 5
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 8.0
 _LONGEST_WISH: Final = 30.0
 """Seconds of a server's Retry-After that are waited at most."""
 _CONNECT: Final = 5.0
-_ANSWER: Final = 300.0
+ANSWER: Final = 300.0
 """Seconds: a server may have to load its model first."""
 _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 
 pause = time.sleep
+
+
+class UnreachableError(EncoderError):
+    """Nobody answers at the address, or the connection broke off."""
 
 
 class Endpoint:
@@ -37,12 +41,20 @@ class Endpoint:
     none.
     """
 
-    def __init__(self, url: str | None, token: str | None) -> None:
+    def __init__(
+        self,
+        url: str | None,
+        token: str | None,
+        attempts: int = ATTEMPTS,
+        limit: float | None = ANSWER,
+    ) -> None:
         self.url = _base(url)
+        self._attempts = attempts
+        self._limit = limit
         self._client = httpx2.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=httpx2.Timeout(_ANSWER, connect=_CONNECT),
+            timeout=httpx2.Timeout(limit, connect=_CONNECT),
             limits=httpx2.Limits(max_connections=CONCURRENT),
             # a proxy of the environment can't reach this machine's own addresses
             trust_env=not _is_loopback(httpx2.URL(self.url).host),
@@ -63,20 +75,20 @@ class Endpoint:
         return self._json(self._send("POST", path, json=body))
 
     def _send(self, method: str, path: str, **content: Any) -> httpx2.Response:
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             wish = 0.0
             try:
                 response = self._client.request(method, path, **content)
-                if not _wants_again(response) or attempt == _ATTEMPTS:
+                if not _wants_again(response) or attempt == self._attempts:
                     return response
                 wish = _retry_after(response)
             except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
                 raise EncoderError(
-                    f"{self.url} did not answer within {_ANSWER:.0f} s: is it overloaded?"
+                    f"{self.url} did not answer within {self._limit:.0f} s: is it overloaded?"
                 ) from error
             except httpx2.TransportError as error:
-                if attempt == _ATTEMPTS:
-                    raise EncoderError(
+                if attempt == self._attempts:
+                    raise UnreachableError(
                         f"can't reach {self.url} ({_reason(error)}): start the server there, or "
                         "give another --encoder-url"
                     ) from error

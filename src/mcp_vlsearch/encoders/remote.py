@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
-from mcp_vlsearch.encoders.endpoint import CONCURRENT, Endpoint
+from mcp_vlsearch.encoders.endpoint import ANSWER, ATTEMPTS, CONCURRENT, Endpoint
 from mcp_vlsearch.encoders.remote_spaces import space_of
 from mcp_vlsearch.encoders.wire import CARD, finished, request_for
 from mcp_vlsearch.errors import EncoderError, SettingsError
@@ -38,9 +38,11 @@ class RemoteEncoder:
 
     name = "remote"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, attempts: int = ATTEMPTS, limit: float | None = ANSWER
+    ) -> None:
         self.model = settings.model
-        self._endpoint = Endpoint(settings.encoder_url, settings.encoder_token)
+        self._endpoint = Endpoint(settings.encoder_url, settings.encoder_token, attempts, limit)
         self._image_instruction = finished(settings.image_instruction)
         self._query_instruction = finished(settings.query_instruction)
         self._max_pixels = settings.max_pixels or _DEFAULT_MAX_PIXELS

@@ -11,6 +11,7 @@ import anyio
 import numpy as np  # noqa: F401
 
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.encoders.shared import SharedEncoder
 from mcp_vlsearch.server.building import build_server
 from mcp_vlsearch.server.leaving import leave
 from mcp_vlsearch.settings import Settings
@@ -28,7 +29,8 @@ def serve_stdio(settings: Settings) -> None:
     # Reading stdin can't be interrupted, so Ctrl-C ends the process at once, as SIGTERM does.
     # What was indexed is committed.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with Library(settings) as library:
+    shares = settings.share == "auto" and settings.encoder != "remote"
+    with Library(settings, SharedEncoder if shares else None) as library:
         server = build_server(library)
         try:
             anyio.run(server.run_over_stdio, wire)

@@ -1,0 +1,76 @@
+"""An encoder in a process that all servers of this user share, so that the model is there once."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from PIL import Image
+
+from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.encoders.endpoint import UnreachableError
+from mcp_vlsearch.encoders.remote import RemoteEncoder
+from mcp_vlsearch.encoders.sharing import find_or_start
+from mcp_vlsearch.errors import EncoderError
+from mcp_vlsearch.settings import Settings
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Vectors
+
+__all__ = ["SharedEncoder"]
+
+T = TypeVar("T")
+
+
+class SharedEncoder:
+    """The encoder of the settings, run by the shared process (see :class:`Encoder`).
+
+    It has that encoder's fingerprint. The process ends when nobody has asked it for a while, or may
+    be killed; a call that finds it gone starts it again and is repeated.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._turn = threading.Lock()
+        remote = self._remote = self._connect()
+        self.name = settings.encoder
+        self.model = remote.model
+        self.precision = remote.precision
+        self.device = remote.device
+        self.dim = remote.dim
+        self.fingerprint = remote.fingerprint
+        self.batch_size = remote.batch_size
+
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size in pixels at which the encoder looks at a picture."""
+        return self._call(lambda remote: remote.target_size(width, height))
+
+    def load(self) -> None:
+        """Wait until the process has the weights. Raises :class:`EncoderError`."""
+        self.encode_queries([Query("ready?")])
+
+    def encode_images(self, images: Sequence[Image.Image]) -> "Vectors":
+        """Return unit-norm vectors, shape (len(images), dim). Raises :class:`EncoderError`."""
+        return self._call(lambda remote: remote.encode_images(images))
+
+    def encode_queries(self, queries: Sequence[Query]) -> "Vectors":
+        """Return unit-norm vectors, shape (len(queries), dim). Raises :class:`EncoderError`."""
+        return self._call(lambda remote: remote.encode_queries(queries))
+
+    def _call(self, work: Callable[[RemoteEncoder], T]) -> T:
+        remote = self._remote
+        try:
+            return work(remote)
+        except UnreachableError:
+            with self._turn:
+                if self._remote is remote:
+                    self._remote = self._connect()
+            return work(self._remote)
+
+    def _connect(self) -> RemoteEncoder:
+        url, token = find_or_start(self._settings)
+        there = {"encoder_url": url, "encoder_token": token}
+        # no time limit: the first one may have to download the model, and a dead process is noticed
+        remote = RemoteEncoder(self._settings.model_copy(update=there), attempts=1, limit=None)
+        if remote.fingerprint != getattr(self, "fingerprint", remote.fingerprint):
+            raise EncoderError(f"{self._settings.model!r} has changed: start the server again")
+        return remote

@@ -1,0 +1,112 @@
+"""Where the process is that holds the model for all servers of this user, and starting it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import httpx2
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from mcp_vlsearch.errors import EncoderError
+from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.version import VERSION
+
+__all__ = ["Address", "find_or_start"]
+
+Address = tuple[str, str]
+"""URL and bearer token."""
+
+_PROGRAM: Final = "mcp_vlsearch.server.shared"
+_DECIDING: Final = {
+    *("encoder", "model", "precision", "device", "dim", "max_pixels", "pooling"),
+    *("query_instruction", "image_instruction", "batch_size"),
+}
+"""Settings that servers must have in common to share a model."""
+_STARTS: Final = 120.0
+_ALIVE: Final = 5.0
+"""Seconds that starting, and a sign of life, may take."""
+
+
+def find_or_start(settings: Settings) -> Address:
+    """Return where the model for these settings is served; start its process if there is none.
+
+    However many processes ask at once, one is started. Raises :class:`EncoderError`.
+    """
+    file = _folder() / f"{_key(settings)}.json"
+    try:
+        with FileLock(file.with_suffix(".lock"), timeout=_STARTS, mode=0o600):
+            address = _read(file)
+            return address if address and _answers(address) else _start(settings, file)
+    except Timeout as error:
+        raise EncoderError(
+            f"another process has been starting the encoder for {_STARTS:.0f} s: try again, or "
+            "give --share off"
+        ) from error
+
+
+def _folder() -> Path:
+    folder = user_cache_path("mcp-vlsearch", appauthor=False) / "shared"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def _key(settings: Settings) -> str:
+    decides = settings.model_dump(mode="json", include=_DECIDING)
+    model = Path(settings.model)
+    place = str(model.resolve()) if model.exists() else None
+    text = json.dumps([VERSION, sys.executable, place, decides], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read(file: Path) -> Address | None:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        return str(found["url"]), str(found["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _answers(address: Address) -> bool:
+    url, token = address
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        answer = httpx2.get(f"{url}/health", headers=headers, timeout=_ALIVE, trust_env=False)
+    except httpx2.HTTPError:
+        return False
+    return answer.status_code == 200
+
+
+def _start(settings: Settings, file: Path) -> Address:
+    """Start the process, which writes the file and says ``ready``, or what is wrong."""
+    own = settings.model_copy(update={"roots": (), "token": None, "encoder_token": None})
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", _PROGRAM, str(file)],  # -P: modules of no working directory
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C for one server is not for all
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin as given, process.stdout as said:
+        with suppress(BrokenPipeError):
+            given.write(own.model_dump_json().encode())
+            given.close()
+        line = said.readline().decode().strip()
+    _ours.append(process)
+    address = _read(file)
+    if line != "ready" or address is None:
+        raise EncoderError(
+            f"the process that holds the model can't start ({line or 'it ended'}): give --share off"
+        )
+    return address
+
+
+_ours: list["subprocess.Popen[bytes]"] = []
+"""Processes that were started here: Python warns of one that outlives its object."""
