@@ -148,7 +148,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
             catalog.put_image(image_id, picture.info)
             catalog.put_files((p, FileRecord(1, mtime, image_id)) for p, mtime in picture.files)
         catalog.put_files([("/p/broken", FileRecord(1, 1_704_067_200 * 10**9, error="broken"))])
-        embeddings.put(ids, np.ones((len(ids), 2), np.float32))
+        embeddings.put(ids, np.full((len(ids), 2), 0.5**0.5, np.float32))
         embeddings.publish(ids)
     yield Gallery(catalog, pictures)
     database.close()
