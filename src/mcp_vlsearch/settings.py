@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mcp_vlsearch.errors import SettingsError
 
 __all__ = [
+    "DEFAULT_ENCODER",
     "Device",
     "Pooling",
     "Precision",

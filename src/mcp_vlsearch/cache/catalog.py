@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.types import Failure, Orientation
+from mcp_vlsearch.types import Orientation
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs
@@ -168,12 +168,6 @@ class Catalog:
         )"""
         with self._database.read() as connection:
             return int(connection.execute(query).fetchone()[0])
-
-    def failures(self, limit: int) -> list[Failure]:
-        """Return files that could not be indexed, sorted by path, ``limit`` at most."""
-        query = """SELECT path, error FROM files WHERE image_id IS NULL ORDER BY path LIMIT ?"""
-        with self._database.read() as connection:
-            return [Failure(path=p, error=e) for p, e in connection.execute(query, (limit,))]
 
     def indexed_with(self) -> str | None:
         """Return the encoder and settings that were last indexed with, as words."""

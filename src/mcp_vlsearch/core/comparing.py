@@ -50,7 +50,7 @@ class Comparer:
         seen: set[str] = set()
         for path in sorted(set(paths)):
             if self._roots.of(path) in self._blind:
-                offline = "offline or empty: what was indexed below it is kept"
+                offline = "this root is offline or empty: what was indexed below it is kept"
                 found.failures.append(Failure(path=path, error=offline))
                 continue
             known = self._catalog.known(path, recursive)

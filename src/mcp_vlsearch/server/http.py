@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.picture import MAX_BASE64
 from mcp_vlsearch.errors import ServerError
-from mcp_vlsearch.server.building import build_server
-from mcp_vlsearch.server.leaving import leave
+from mcp_vlsearch.leaving import leave
+from mcp_vlsearch.server.building import GRACE, build_server
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["BearerToken", "http_app", "serve_http"]
@@ -26,7 +26,7 @@ __all__ = ["BearerToken", "http_app", "serve_http"]
 _PATH: Final = "/mcp"
 _LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 _MAX_BODY: Final = MAX_BASE64 + 2**20
-_GRACE: Final = 3
+_CLOSING: Final = 3
 """Seconds that open connections get at shutdown."""
 
 
@@ -46,14 +46,14 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
             log_config=None,
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=_GRACE,
+            timeout_graceful_shutdown=_CLOSING,
         )
         port = listening.getsockname()[1]
         _say(f"serving MCP at http://{_bracketed(host)}:{port}{_PATH}; Ctrl-C stops it")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
-    leave()
+        leave(grace=GRACE)  # the library still open, for the batch in flight
 
 
 def http_app(library: Library, host: str, token: str | None) -> ASGIApp:
