@@ -2,8 +2,12 @@
 
 import ast
 import importlib
-import pkgutil
+import re
+import sys
+import tomllib
+from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,7 +17,7 @@ PACKAGE = Path(mcp_vlsearch.__file__).parent
 
 # From the ground up; a module may import its own layer's folder and what stands below it.
 LAYERS = (
-    ("errors", "version"),
+    ("errors", "leaving", "version"),
     ("types",),
     ("settings",),
     ("contracts",),
@@ -90,29 +94,66 @@ def test_every_part_of_the_package_has_its_place_in_the_layers() -> None:
     assert {part_of(path) for path in MODULES} - {"__init__"} <= set(HEIGHT)
 
 
-def public_modules() -> list[str]:
-    """Return every module of the package by name."""
-    found = pkgutil.walk_packages([str(PACKAGE)], "mcp_vlsearch.")
-    return ["mcp_vlsearch", *(m.name for m in found if not m.name.endswith("__main__"))]
+def module_name(path: Path) -> str:
+    """Return how a file of the package is imported."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
-@pytest.mark.parametrize("name", public_modules())
-def test_what_a_module_lists_in_all_is_what_it_defines(name: str) -> None:
-    module = importlib.import_module(name)
-    listed = getattr(module, "__all__", None)
-    if listed is None:
-        return
-    assert len(listed) == len(set(listed)), "__all__ has no repeats"
-    for attribute in listed:
-        assert hasattr(module, attribute)
-    defined = {
-        attribute
-        for attribute, value in vars(module).items()
-        if not attribute.startswith("_")
-        and isinstance(value, type)
-        and getattr(value, "__module__", "") == name
+def definitions(path: Path) -> set[str]:
+    """Return the public names that a file defines."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.add(name)
+            case ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                found.add(name)
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                found.add(name)
+    return {name for name in found if not name.startswith("_")}
+
+
+def borrowed() -> set[tuple[str, str]]:
+    """Return each module and name that another module of the package imports from it."""
+    return {
+        (node.module, alias.name)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if not alias.name.startswith("_")
     }
-    assert defined <= set(listed), "every public class of the module is exported"
+
+
+BORROWED = borrowed()
+WITH_NAMES = [path for path in MODULES if path.name != "__main__.py" and definitions(path)]
+
+
+@pytest.mark.parametrize("path", WITH_NAMES, ids=module_name)
+def test_a_module_lists_in_all_what_it_has_for_others(path: Path) -> None:
+    name = module_name(path)
+    module = importlib.import_module(name)
+    listed = module.__all__
+    assert len(listed) == len(set(listed)), "__all__ has no repeats"
+    assert all(hasattr(module, attribute) for attribute in listed)
+    defined = {attribute: getattr(module, attribute) for attribute in definitions(path)}
+    classes = {attribute for attribute, value in defined.items() if isinstance(value, type)}
+    assert {c for c in classes if defined[c].__module__ == name} <= set(listed)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_what_others_import_from_a_module_is_in_its_all(path: Path) -> None:
+    name = module_name(path)
+    module = importlib.import_module(name)
+    used = {
+        attribute
+        for home, attribute in BORROWED
+        if home == name
+        and hasattr(module, attribute)  # types that only a checker sees can't be listed
+        and not isinstance(getattr(module, attribute), ModuleType)
+    }
+    assert used <= set(getattr(module, "__all__", ()))
 
 
 def test_every_module_says_what_it_is_and_is_read_in_one_sitting() -> None:
@@ -121,3 +162,13 @@ def test_every_module_says_what_it_is_and_is_read_in_one_sitting() -> None:
         assert len(text.splitlines()) <= 360, path
         if text.strip():
             assert ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+
+
+def test_every_library_that_is_imported_is_a_declared_dependency() -> None:
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    declared = {re.split(r"[\W]*[<>=\[]", line)[0].lower().replace("-", "_") for line in lines}
+    packages = {"PIL": "pillow", "faiss": "faiss_cpu"}
+    used = {name.split(".")[0] for path in MODULES for name in imports_of(path)}
+    foreign = used - set(sys.stdlib_module_names) - {"mcp_vlsearch"}
+    assert {packages.get(name, name) for name in foreign} <= declared

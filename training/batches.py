@@ -116,7 +116,7 @@ def sample_captions(
     captions = []
     for scene in scenes:
         language: Language = rng.choice(("en", "zh"))
-        detail: Detail = rng.choices(("terse", "phrase", "full"), (2, 3, 5))[0]
+        detail: Detail = rng.choices(("terse", "phrase", "full"), (2, 2, 6))[0]
         captions.append(caption(scene, rng, language, detail))
     facts = [facts_of(scene) for scene in scenes]
     holds = torch.tensor([[c.facts <= f for c in captions] for f in facts])

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.core.evaluation import figures, ranks
 from mcp_vlsearch.encoders.qwen3_vl import Qwen3VLEncoder
 from mcp_vlsearch.settings import load_settings
 from mcp_vlsearch.storybook.captions import Caption, Detail, Language, caption, facts_of
@@ -28,14 +29,6 @@ from mcp_vlsearch.storybook.scene import Pairs, Scene, sample_scene
 
 Figures = dict[str, float]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
-
-
-def recall(scores: NDArray[np.float32], right: NDArray[np.intp]) -> Figures:
-    """Return recall@1, @5, @10 and MRR of scores (queries, pictures) for one right row each."""
-    best = scores[np.arange(len(scores)), right]
-    ranks = (scores > best[:, None]).sum(axis=1) + 1
-    figures = {f"recall@{k}": float((ranks <= k).mean()) for k in (1, 5, 10)}
-    return figures | {"mrr": float((1 / ranks).mean())}
 
 
 def encode_texts(encoder: Qwen3VLEncoder, captions: Sequence[Caption]) -> NDArray[np.float32]:
@@ -59,10 +52,10 @@ def evaluate_captions(
             scores = encode_texts(encoder, captions) @ images.T
             first = scores.argmax(axis=1)
             right = [c.facts <= facts[i] for c, i in zip(captions, first, strict=True)]
-            figures = {"first hit right": float(np.mean(right))}
+            values = {"first hit right": float(np.mean(right))}
             if detail == "full":
-                figures |= recall(scores, np.arange(count))
-            results[f"{pairs} pairs, {language}, {detail}"] = figures
+                values |= figures(ranks(scores, np.arange(count)))
+            results[f"{pairs} pairs, {language}, {detail}"] = values
     return results
 
 
@@ -80,7 +73,7 @@ def evaluate_composed(encoder: Qwen3VLEncoder, count: int, seed: int) -> dict[st
             for c, picture in zip(changes, pictures, strict=True)
         ]
         scores = encoder.encode_queries(queries) @ images.T
-        results[f"composed, {language}"] = recall(scores, np.arange(count, 2 * count))
+        results[f"composed, {language}"] = figures(ranks(scores, np.arange(count, 2 * count)))
     return results
 
 
@@ -113,15 +106,15 @@ def main() -> None:
     arguments = parser.parse_args()
     encoder = Qwen3VLEncoder(load_settings({"model": str(arguments.checkpoint)}))
     encoder.load()
-    figures: dict[str, Figures] = {}
+    results: dict[str, Figures] = {}
     for pairs in ("training", "held-out"):
-        figures |= evaluate_captions(encoder, arguments.count, pairs, arguments.seed)
-    figures |= evaluate_composed(encoder, arguments.count // 2, arguments.seed)
-    for name, values in figures.items():
+        results |= evaluate_captions(encoder, arguments.count, pairs, arguments.seed)
+    results |= evaluate_composed(encoder, arguments.count // 2, arguments.seed)
+    for name, values in results.items():
         print(f"{name:32}", "  ".join(f"{key} {value:.3f}" for key, value in values.items()))
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+        (arguments.out / "figures.json").write_text(json.dumps(results, indent=2) + "\n")
         text = (arguments.checkpoint.parent / "curve.jsonl").read_text()
         (arguments.out / "curve.jsonl").write_text(text)
         plot([json.loads(line) for line in text.splitlines()], arguments.out / "curve.png")

@@ -36,8 +36,8 @@ class Encoder(Protocol):
 
     All attributes are known after construction, which must be cheap; weights are read by
     :meth:`load`. ``fingerprint`` changes whenever the vectors would. ``batch_size`` is how many
-    images :meth:`encode_images` takes at best in one call. Calls never overlap: the library
-    serialises them.
+    images :meth:`encode_images` takes at best in one call. Calls never overlap, for the library
+    serialises them; only :meth:`target_size` is called from several threads at once, and meanwhile.
     """
 
     name: str
@@ -51,7 +51,8 @@ class Encoder(Protocol):
     def target_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the size in pixels at which the encoder looks at a picture of the given size.
 
-        Pictures are resized to it ahead of the encoder, in worker threads.
+        Pictures are resized to it ahead of the encoder, in worker threads, which call this at any
+        time: it must change nothing.
         """
         ...
 

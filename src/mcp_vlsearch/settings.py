@@ -11,19 +11,29 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mcp_vlsearch.errors import SettingsError
 
 __all__ = [
+    "DEFAULT_ENCODER",
     "Device",
     "Pooling",
     "Precision",
     "Rewrite",
     "Settings",
     "Share",
+    "follow_pin",
     "load_settings",
     "pin_encoder",
 ]
 
 ENVIRONMENT_PREFIX: Final = "MCP_VLSEARCH_"
 CONFIG_FILE: Final = "config.toml"
+BUILT_IN_MODEL: Final = "storybook"
+DEFAULT_ENCODER: Final = "qwen3-vl"
 DEFAULT_MODEL: Final = "Qwen/Qwen3-VL-Embedding-2B"
+
+PINNED: Final = (
+    "encoder", "model", "encoder_url", "precision", "dim", "max_pixels", "pooling",
+    "image_instruction",
+)  # fmt: skip
+"""What the first ``index`` writes into ``config.toml``: the choices that vectors depend on."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -51,7 +61,7 @@ class Settings(BaseModel):
         BeforeValidator(_paths),
         Field(description="Folders allowed, besides those given to `index`."),
     ] = ()
-    encoder: Annotated[str, Field(description="Encoder plugin.")] = "qwen3-vl"
+    encoder: Annotated[str, Field(description="Encoder plugin.")] = DEFAULT_ENCODER
     model: Annotated[
         str, Field(description="Checkpoint: a hub id, a local directory, or `storybook`.")
     ] = DEFAULT_MODEL
@@ -106,6 +116,8 @@ def load_settings(
     library = _absolute(Path(library))
     from_file = _read_config(library / CONFIG_FILE)
     values = {**from_file, **from_environment, **given, "library": library}
+    if "model" in values:
+        values["model"] = _model(str(values["model"]))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -113,24 +125,44 @@ def load_settings(
     return settings.model_copy(update={"roots": tuple(_absolute(r) for r in settings.roots)})
 
 
+def follow_pin(settings: Settings) -> Settings:
+    """Return settings with what ``config.toml`` has pinned since, where nobody chose otherwise.
+
+    A server that was started on an empty library so follows the first ``index`` of another process.
+    """
+    pinned = _read_config(settings.library / CONFIG_FILE)
+    chosen = settings.model_fields_set
+    return settings.model_copy(
+        update={k: v for k, v in pinned.items() if k in PINNED and k not in chosen}
+    )
+
+
 def pin_encoder(settings: Settings) -> None:
     """Write encoder, model and server into the library's ``config.toml`` unless they are there.
 
-    Later commands and servers then follow the library without being told.
+    With them goes what else was chosen that changes vectors, so that later commands and servers
+    follow the library without being told.
     """
     import tomlkit
 
     path = settings.library / CONFIG_FILE
     document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
-    pinned = {"encoder": settings.encoder, "model": settings.model}
-    if settings.encoder_url:
-        pinned["encoder_url"] = settings.encoder_url
-    missing = {k: v for k, v in pinned.items() if k not in document}
+    if "encoder" in document or "model" in document:
+        return
+    chosen = {"encoder", "model"} | (settings.model_fields_set & set(PINNED))
+    values = {name: getattr(settings, name) for name in PINNED if name in chosen}
+    missing = {k: v for k, v in values.items() if k not in document and v is not None}
     if missing:
         document.update(missing)
         beside = path.with_suffix(".tmp")
         beside.write_text(tomlkit.dumps(document), "utf-8")
         beside.replace(path)
+
+
+def _model(name: str) -> str:
+    """Make a local directory absolute: the next command may run elsewhere."""
+    is_local = name != BUILT_IN_MODEL and Path(name).expanduser().is_dir()
+    return str(_absolute(Path(name))) if is_local else name
 
 
 def _default_library() -> Path:

@@ -3,7 +3,6 @@
 import pytest
 
 from mcp_vlsearch.cache.catalog import Condition, Counts, FileRecord, ImageInfo, ImageRecord
-from mcp_vlsearch.types import Failure
 
 from .conftest import PICTURE, Shelf
 
@@ -79,19 +78,10 @@ def test_counts_tell_files_failures_and_distinct_images(shelf: Shelf) -> None:
     assert shelf.catalog.counts() == Counts(files=2, failed=0, images=1)
 
 
-def test_failures_are_listed_with_their_reasons(shelf: Shelf) -> None:
-    shelf.add("/good", "one")
-    shelf.catalog.put_files((f"/{i}", FileRecord(1, 2, error=f"reason {i}")) for i in (3, 1, 2))
-    assert shelf.catalog.failures(2) == [
-        Failure(path="/1", error="reason 1"),
-        Failure(path="/2", error="reason 2"),
-    ]
-
-
 def test_a_file_that_is_mended_has_failed_no_more(shelf: Shelf) -> None:
     shelf.catalog.put_files([("/a", BROKEN)])
     shelf.add("/a", "one")
-    assert shelf.catalog.failures(9) == []
+    assert shelf.catalog.counts() == Counts(files=1, failed=0, images=1)
     assert shelf.catalog.image_of("/a") == "one"
 
 

@@ -1,9 +1,12 @@
 """One file, many readers, one writer, and errors that say what to do."""
 
+import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +18,9 @@ from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.errors import CancelledError, LibraryBusyError, LibraryError
 
 from .conftest import Shelf
+
+NOBODY = 65534
+needs_permissions = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
 
 WRITER = """
 import sys
@@ -266,6 +272,46 @@ def test_a_read_only_library_is_never_written(shelf: Shelf) -> None:
     with pytest.raises(LibraryError, match="can't be written"):
         Catalog(database).add_root("/after")
     assert Catalog(database).roots() == ["/before"]
+    database.close()
+
+
+@pytest.fixture
+def sealed() -> Iterator[Path]:
+    """A library in a folder that this process can't write to, even where root runs the tests."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        database = Database(folder / "library.db")
+        Catalog(database).add_root("/pictures")
+        database.close()
+        yield folder / "library.db"
+        os.seteuid(os.getuid())
+        folder.chmod(0o755)
+
+
+def seal(file: Path) -> None:
+    file.parent.chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(NOBODY)
+
+
+@needs_permissions
+def test_a_folder_that_can_not_be_written_can_be_read(sealed: Path) -> None:
+    seal(sealed)
+    database = Database(sealed, read_only=True)
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(Catalog(database).roots).result() == ["/pictures"]
+    assert Catalog(database).roots() == ["/pictures"]
+    database.close()
+
+
+@needs_permissions
+def test_a_log_that_can_not_be_read_is_not_passed_over(sealed: Path) -> None:
+    sealed.with_name("library.db-wal").write_bytes(b"more")
+    seal(sealed)
+    database = Database(sealed, read_only=True)
+    with pytest.raises(LibraryError, match="make its folder readable and writable"):
+        Catalog(database).roots()
     database.close()
 
 

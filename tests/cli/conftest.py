@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mcp_vlsearch.cli import main
+from mcp_vlsearch import cli
 
 REPOSITORY = Path(__file__).parents[2]
 COLOURS = ("red", "lime", "blue", "white")
@@ -37,13 +37,14 @@ def register(folder: Path, owner: str, group: str, **targets: str) -> None:
 
 @pytest.fixture(scope="session")
 def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What a path needs for the encoders ``colours``, ``gated`` and ``broken``."""
+    """What a path needs for the encoders ``colours``, ``downloading``, ``gated`` and ``broken``."""
     folder = tmp_path_factory.mktemp("plugins")
     register(
         folder,
         "test-encoders",
         "encoders",
         colours="mcp_vlsearch_colours:ColourEncoder",
+        downloading="encoders_for_tests:DownloadingEncoder",
         gated="encoders_for_tests:GatedEncoder",
         broken="encoders_for_tests:BrokenEncoder",
     )
@@ -80,7 +81,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
     def run_command(*arguments: str | Path) -> Result:
         capfd.readouterr()
-        code = main([str(argument) for argument in arguments])
+        code = cli.run([str(argument) for argument in arguments])
         captured = capfd.readouterr()
         return Result(code, captured.out, captured.err)
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mcp_vlsearch_colours import ColourEncoder, Vectors
@@ -30,6 +31,17 @@ class GatedEncoder(ColourEncoder):
             Path(gate, "reached").write_text("")
             Path(gate, "go").read_text()
         return super().encode_images(images)
+
+
+class DownloadingEncoder(ColourEncoder):
+    """Fetches its weights in a thread of a pool, as the hub's client does, and they never come."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        gate = os.environ["TEST_GATE"]
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(Path(gate, "go").read_text)
+            Path(gate, "reached").write_text("")
 
 
 class BrokenEncoder(ColourEncoder):

@@ -63,3 +63,16 @@ def test_a_second_ctrl_c_does_not_wait_for_the_batch(gate: Path, pictures: Path,
     assert err.splitlines()[-1].startswith("stopped")
     assert "Traceback" not in err
     assert status(run).images == 1
+
+
+def test_ctrl_c_does_not_wait_for_a_download(gate: Path, pictures: Path) -> None:
+    with start("index", pictures, "--encoder", "downloading") as process:
+        (gate / "reached").read_text()
+        process.send_signal(signal.SIGINT)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert out == ""
+    assert err.splitlines()[-1].startswith("stopped")

@@ -21,8 +21,8 @@ COMMANDS = (
 HEAVY = {"torch", "transformers", "faiss", "numpy", "PIL", "mcp", "sqlite_utils"}
 SCRIPT = """
 import sys, time
-from mcp_vlsearch.cli import main
-code = main(sys.argv[1:])
+from mcp_vlsearch.cli import run
+code = run(sys.argv[1:])
 print(*sorted(name for name in sys.modules if "." not in name), file=sys.stderr)
 print(time.process_time(), file=sys.stderr)
 sys.exit(code)

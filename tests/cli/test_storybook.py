@@ -1,6 +1,7 @@
 """``storybook`` and ``demo``: drawn galleries, and the whole system over MCP."""
 
 import json
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ from PIL import Image
 
 from mcp_vlsearch.cli import demo
 from mcp_vlsearch.cli.interview import Answer, Question
+from mcp_vlsearch.errors import CancelledError
 from mcp_vlsearch.storybook import draw_gallery, gallery
 from mcp_vlsearch.types import Hit
 
-from .conftest import Run, start
+from .conftest import Run, register, start
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -47,6 +49,54 @@ def test_an_earlier_gallery_is_replaced_and_other_files_are_left(tmp_path: Path)
     (tmp_path / "scene-mine.png").write_text("not drawn by us")
     draw_gallery(tmp_path, 1, 2)
     assert set(content(tmp_path)) == {"scene-0001.png", "captions.jsonl", "scene-mine.png"}
+
+
+def test_a_gallery_that_was_stopped_can_be_drawn_again(tmp_path: Path) -> None:
+    def stop(_: int) -> None:
+        raise CancelledError
+
+    with pytest.raises(CancelledError):
+        draw_gallery(tmp_path / "stopped", 3, 1, advance=stop)
+    draw_gallery(tmp_path / "stopped", 3, 1)
+    draw_gallery(tmp_path / "whole", 3, 1)
+    assert content(tmp_path / "stopped") == content(tmp_path / "whole")
+
+
+OWN = '{"image": "scene-0001.png", "caption": "mine", "caption_zh": "我的"}\n'
+
+
+@pytest.mark.parametrize(
+    "captions",
+    [
+        '{"image": "scene-0001.png", "caption": "mine"}',
+        '{"caption": "mine"}',
+        OWN + '{"image": "holiday.png", "caption": "mine", "caption_zh": "我的"}',
+        OWN + '{"image": "../scene-0002.png", "caption": "mine", "caption_zh": "我的"}',
+        OWN + '{"image": "scene-0002.png", "caption": "", "caption_zh": "", "author": "me"}',
+        OWN + "[]",
+        OWN + "notes",
+    ],
+)
+def test_captions_of_somebody_else_are_left_alone(run: Run, tmp_path: Path, captions: str) -> None:
+    (tmp_path / "captions.jsonl").write_text(captions, "utf-8")
+    (tmp_path / "scene-0001.png").write_text("mine")
+    before = content(tmp_path)
+    result = run("storybook", tmp_path, "--count", "1")
+    assert result.code == 1
+    assert result.err.splitlines()[-1].startswith(f"error: {tmp_path / 'captions.jsonl'} is not")
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["no gallery", "a smaller gallery"])
+def test_pictures_of_somebody_else_are_left_alone(run: Run, tmp_path: Path, earlier: bool) -> None:
+    if earlier:
+        draw_gallery(tmp_path, 1, 1)
+    (tmp_path / "scene-0002.png").write_text("mine")
+    before = content(tmp_path)
+    result = run("storybook", tmp_path, "--count", "2", "--seed", "2")
+    assert result.code == 1
+    assert "scene-0002.png that was not drawn here" in result.err
+    assert content(tmp_path) == before
 
 
 def test_many_processes_draw_what_one_draws(
@@ -125,6 +175,34 @@ def test_a_demo_whose_server_fails_says_what_the_server_said(tmp_path: Path) -> 
     assert out == ""
     assert err.splitlines()[-1].startswith("error: index_images: ")
     assert "out of order" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--encoder", "nope"), ("--index", "nope"), ("--precision", "fp7")]
+)
+def test_a_demo_with_a_wrong_setting_draws_nothing(
+    run: Run, tmp_path: Path, flag: str, value: str
+) -> None:
+    result = run("demo", "--out", tmp_path / "demo", flag, value)
+    assert result.code == 2
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"error: {flag}")
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_demo_whose_server_does_not_start_is_one_line_after_the_servers_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(tmp_path / "more", "torn", "tools", torn="not_there:register")
+    paths = os.pathsep.join((str(tmp_path / "more"), os.environ["PYTHONPATH"]))
+    monkeypatch.setenv("PYTHONPATH", paths)
+    with start("demo", "--out", tmp_path, "--count", "8", "--encoder", "colours") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, ""), err
+    server, demo = err.splitlines()[-2:]
+    assert server.startswith("error: ")
+    assert "not_there" in server
+    assert demo.startswith("error: the demo's server does not answer")
 
 
 def test_ctrl_c_while_drawing_is_clean(tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
 """Every good picture arrives upright, in true colours, at its size; every bad one is one error."""
 
 import logging
+import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from mcp_vlsearch.core import decode as module
 from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode, open_upright
+from mcp_vlsearch.core.metadata import Metadata
 from mcp_vlsearch.errors import ImageError
 
 from ..pictures import (
@@ -279,6 +282,40 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_by_its_header() -> Non
         open_upright(bomb(side, side))
     with pytest.raises(ImageError, match="damaged"):
         open_upright(bomb(side - 1, 1))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_beside_them(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(module, "_LARGE", 40 * 40)
+    large, small = encoded(picture(60, 40), kind), encoded(picture(30, 20), kind)
+    inside, together = Counter[bool](), Counter[bool]()
+    entered, small_done = threading.Event(), threading.Event()
+    original = module._read
+
+    def read(file: ImageFile.ImageFile) -> Metadata:
+        is_large = file.width == 60
+        inside[is_large] += 1
+        together[is_large] = max(together[is_large], inside[is_large])
+        if is_large:
+            entered.set()
+            assert small_done.wait(30)
+        try:
+            return original(file)
+        finally:
+            inside[is_large] -= 1
+
+    monkeypatch.setattr(module, "_read", read)
+    with ThreadPoolExecutor(4) as pool:
+        waiting: list[Future[object]] = [pool.submit(decode, large, half) for _ in range(2)]
+        waiting.append(pool.submit(open_upright, large))
+        assert entered.wait(30)
+        decode(small, half)
+        small_done.set()
+        for future in waiting:
+            future.result()
+    assert together == {True: 1, False: 1}
 
 
 def test_no_other_program_is_started_for_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:

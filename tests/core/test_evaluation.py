@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mcp_vlsearch.core.evaluation import Evaluation, evaluate
+from mcp_vlsearch.core.evaluation import Evaluation, evaluate, figures, ranks
 from mcp_vlsearch.errors import QueryError
 
 Vectors = NDArray[np.float32]
@@ -92,6 +92,22 @@ def test_the_field_chooses_the_text(tmp_path: Path) -> None:
     library = FakeLibrary({"a.png": ("A", row)}, {"猫": row})
     captions = write(tmp_path, {"image": "a.png", "caption": "cat", "caption_zh": "猫"})
     assert measure(library, captions, field="caption_zh").recall_at_1 == 1
+
+
+def test_only_line_feeds_part_lines(tmp_path: Path) -> None:
+    row = np.ones(1, np.float32)
+    library = FakeLibrary({"a.png": ("A", row)}, {"two\u2028lines": row, "one": row})
+    captions = tmp_path / "captions.jsonl"
+    first = json.dumps(line("a.png", "two\u2028lines"), ensure_ascii=False)
+    captions.write_bytes(f"{first}\r\n{json.dumps(line('a.png', 'one'))}\n".encode())
+    assert measure(library, captions).queries == 2
+
+
+def test_a_tie_is_lost() -> None:
+    scores = np.array([[0.1, 0.3, 0.3, 0.2], [0.9, 0.3, 0.3, 0.2]], np.float32)
+    places = ranks(scores, np.array([1, 0]))
+    assert places.tolist() == [2, 1]
+    assert figures(places) == {"recall@1": 0.5, "recall@5": 1, "recall@10": 1, "mrr": 0.75}
 
 
 def test_keys_in_json_are_those_of_the_contract() -> None:

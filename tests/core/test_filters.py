@@ -2,7 +2,9 @@
 
 import math
 import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -148,7 +150,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
             catalog.put_image(image_id, picture.info)
             catalog.put_files((p, FileRecord(1, mtime, image_id)) for p, mtime in picture.files)
         catalog.put_files([("/p/broken", FileRecord(1, 1_704_067_200 * 10**9, error="broken"))])
-        embeddings.put(ids, np.ones((len(ids), 2), np.float32))
+        embeddings.put(ids, np.full((len(ids), 2), 0.5**0.5, np.float32))
         embeddings.publish(ids)
     yield Gallery(catalog, pictures)
     database.close()
@@ -258,21 +260,54 @@ def test_times_at_the_ends_of_the_calendar_are_no_trouble(
     assert (after, before) == ((everything, []) if moment.year == 1 else ([], everything))
 
 
+def found_in(folder: Path | str, *paths: Path) -> list[Path]:
+    """Return which of these files a filter allows."""
+    condition = compile_filters(Filters(folder=str(folder)))
+    assert condition is not None
+    with closing(sqlite3.connect(":memory:")) as tables:
+        tables.execute("CREATE TABLE files (path, image_id)")
+        tables.execute("CREATE TABLE images (image_id)")
+        tables.executemany("INSERT INTO files VALUES (?, ?)", ((str(p), str(p)) for p in paths))
+        tables.executemany("INSERT INTO images VALUES (?)", ((str(p),) for p in paths))
+        rows = tables.execute(
+            f"SELECT image_id FROM images WHERE {condition.sql}", condition.parameters
+        )
+        return [Path(path) for (path,) in rows]
+
+
 def test_a_folder_may_be_written_through_a_link_or_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    expected = compile_filters(Filters(folder=str(tmp_path.resolve() / "real")))
-    assert compile_filters(Filters(folder=str(tmp_path / "link"))) == expected
-    assert compile_filters(Filters(folder=str(tmp_path / "real" / "x" / ".."))) == expected
-    assert compile_filters(Filters(folder="~/real")) == expected
+    home = tmp_path.resolve()
+    (home / "real").mkdir()
+    (home / "link").symlink_to(home / "real")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    picture, other = home / "real" / "a.png", home / "reality" / "a.png"
+    folders = [str(home / name) for name in ("real", "link", "real/x/..")]
+    for folder in (*folders, "~/real"):
+        assert found_in(folder, picture, other) == [picture]
 
 
-def test_a_folder_must_be_a_whole_path() -> None:
+def test_a_folder_that_is_a_link_below_a_root_holds_what_was_found_there(tmp_path: Path) -> None:
+    home = tmp_path.resolve()
+    for folder in ("disk/pictures", "elsewhere"):
+        (home / folder).mkdir(parents=True)
+    (home / "root").symlink_to(home / "disk" / "pictures")
+    (home / "root" / "more").symlink_to(home / "elsewhere")
+    picture = home / "disk" / "pictures" / "more" / "a.png"  # below the root as it is resolved
+    other = home / "disk" / "pictures" / "b.png"
+    for link in (home / "root" / "more", home / "disk" / "pictures" / "more"):
+        assert found_in(link, picture, other) == [picture]
+    assert found_in(home / "root", picture, other) == [picture, other]
+
+
+@pytest.mark.parametrize("folder", ["pictures", "~nobody-has-this-name/pictures"])
+def test_a_folder_must_be_a_whole_path(folder: str) -> None:
     with pytest.raises(QueryError, match="give its whole path"):
-        compile_filters(Filters(folder="pictures"))
+        compile_filters(Filters(folder=folder))
+
+
+def test_a_folder_must_be_a_path() -> None:
     with pytest.raises(RootError, match="not a path"):
         compile_filters(Filters(folder="/pictures\0"))

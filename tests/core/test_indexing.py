@@ -12,7 +12,14 @@ from PIL import Image
 from mcp_vlsearch.core import indexing
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress
-from mcp_vlsearch.errors import CancelledError, LibraryError, RootError
+from mcp_vlsearch.errors import (
+    CancelledError,
+    EncoderError,
+    ImageError,
+    LibraryError,
+    RootError,
+)
+from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexReport
 from tests import pictures
 from tests.core.conftest import paint
@@ -296,3 +303,125 @@ def test_removed_files_are_forgotten_and_stay_on_disk(library: Library, photos: 
     assert library.search_by_text("red", top_k=100).total_images == 4
     assert changes(library.index())["added"] == 6
     assert sum(MosaicEncoder.encoded) == 10
+
+
+def test_a_root_inside_another_that_goes_offline_loses_nothing(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    library.allow([photos / "trip"])
+    library.index()
+    (photos / "trip").rename(tmp_path / "unplugged")
+    report = library.index()
+    assert (report.removed, report.total_images) == (0, 10)
+    online = {root.path: root.online for root in library.status().roots}
+    assert online == {str(photos): True, str(photos / "trip"): False}
+
+
+def test_a_hidden_folder_that_is_a_root_of_its_own_is_kept(library: Library, photos: Path) -> None:
+    hidden = paint(photos / ".private" / "x.png", 70).parent
+    library.allow([hidden])
+    assert library.index().added == 11
+    assert changes(library.index()) == {"unchanged": 11}
+
+
+def test_every_named_folder_is_looked_at_even_inside_another(
+    library: Library, photos: Path
+) -> None:
+    report = library.index([photos, photos / "trip"], recursive=False)
+    assert report.added == 10
+    assert changes(library.index([photos, photos / "trip"])) == {"unchanged": 10}
+
+
+def test_a_single_file_that_is_allowed_allows_nothing_beside_it(
+    tmp_path: Path, photos: Path
+) -> None:
+    with Library.open(tmp_path / "single", encoder="mosaic") as library:
+        library.allow([photos / "0.png"])
+        assert changes(library.index()) == {"added": 1, "encoded": 1}
+        with pytest.raises(RootError, match="outside the roots"):
+            library.index([photos / "2.png"])
+        (photos / "0.png").unlink()
+        assert changes(library.index()) == {"removed": 1}
+
+
+def test_a_file_that_cannot_be_read_for_now_keeps_its_image(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index()
+    before = state(library)
+
+    def fail(path: str) -> bytes:
+        raise ImageError(f"{Path(path).name} is on a disk that dropped out", retry=True)
+
+    monkeypatch.setattr(indexing, "read_file", fail)
+    report = library.index(force=True)
+    assert (report.failed, report.total_images) == (10, 10)
+    assert state(library) == before
+
+
+def test_a_renamed_root_that_only_the_settings_name_is_moved(tmp_path: Path, photos: Path) -> None:
+    with Library.open(tmp_path / "shared", encoder="mosaic", roots=[photos]) as library:
+        library.index()
+    renamed = photos.rename(tmp_path / "pictures")
+    with Library.open(tmp_path / "shared", roots=[renamed]) as library:
+        assert changes(library.index()) == {"moved": 10, "from_cache": 10}
+
+
+def test_a_link_is_removed_by_its_own_path(library: Library, photos: Path) -> None:
+    link = photos / "link.png"
+    link.symlink_to(photos / "trip" / "3.png")
+    library.index()
+    assert library.remove([link]).removed == 1
+    assert library._catalog.image_of(str(link)) is None
+    assert library._catalog.image_of(str(photos / "trip" / "3.png")) is not None
+
+
+def test_a_server_on_an_empty_library_follows_what_the_first_index_pins(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    with Library.open(tmp_path / "library") as server:
+        library.index()
+        assert server.search_by_image(str(photos / "0.png")).total_images == 10
+        assert server.status().encoder.name == "mosaic"
+
+
+def test_what_vectors_depend_on_is_pinned_with_the_model(tmp_path: Path, photos: Path) -> None:
+    with Library.open(tmp_path / "tiny", encoder="mosaic", max_pixels=8192) as library:
+        library.allow([photos])
+        library.index()
+    with Library.open(tmp_path / "tiny") as later:
+        assert later.settings.max_pixels == 8192
+        assert later.search_by_text("red").total_images == 10
+
+
+def test_searching_under_other_settings_says_what_was_indexed_with(
+    library: Library, tmp_path: Path
+) -> None:
+    library.index()
+    with (
+        Library.open(tmp_path / "library", max_pixels=8192) as other,
+        pytest.raises(LibraryError, match="colours, fp32, 49 dimensions"),
+    ):
+        other.search_by_text("red")
+
+
+def test_an_encoder_that_was_replaced_after_a_failure_uses_its_own_fingerprint(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: MosaicEncoder) -> None:
+        raise EncoderError("damaged: download it again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MosaicEncoder, "load", fail)
+        with pytest.raises(EncoderError, match="damaged"):
+            library.index()
+    original = MosaicEncoder.__init__
+
+    def renamed(self: MosaicEncoder, settings: Settings) -> None:
+        original(self, settings)
+        self.fingerprint = "mended"
+
+    monkeypatch.setattr(MosaicEncoder, "__init__", renamed)
+    library.index()
+    assert library._space(lambda _: None).embeddings.fingerprint == "mended"
+    assert library.search_by_text("red").total_images == 10

@@ -18,7 +18,7 @@ def metadata(
     tags: dict[int, Any], gps: dict[int, Any] | None = None, kind: str = "JPEG"
 ) -> Metadata:
     data = encoded(picture(), kind, exif=exif(tags, gps))
-    return decode._open(data)[1]
+    return decode._read(decode._open(data))
 
 
 def test_a_picture_without_exif_has_no_metadata() -> None:

@@ -187,3 +187,54 @@ def test_status_says_what_there_is_without_waiting_for_the_model(
     assert [(r.path, r.online, r.files) for r in after.roots] == [(str(photos), True, 10)]
     assert (after.encoder.state, after.encoder.dim) == ("ready", 49)
     assert after.database_bytes > 0
+
+
+def test_a_server_with_roots_shows_nothing_that_lies_outside_them(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    private = paint(tmp_path / "private" / "p.png", 3).parent
+    with Library.open(tmp_path / "library", roots=[private]) as other:
+        other.index([private])
+        assert other.search_by_text("red", top_k=100).total_images == 30
+    indexed.remove([photos])
+    with Library.open(tmp_path / "library", roots=[photos / "trip"]) as fenced:
+        fenced.index()
+        result = fenced.search_by_text("red", top_k=100)
+        assert {str(Path(hit.path).parent) for hit in result.hits} == {str(photos / "trip")}
+        assert (result.total_images, result.searched_images) == (5, 5)
+        assert all(other.startswith(str(photos)) for h in result.hits for other in h.other_paths)
+        narrow = fenced.search_by_text("red", filters=Filters(folder=str(private)))
+        assert all(hit.path.startswith(str(photos)) for hit in narrow.hits)
+
+
+def test_a_path_that_still_exists_is_shown_before_one_that_does_not(
+    indexed: Library, photos: Path
+) -> None:
+    (photos / "zz.png").write_bytes((photos / "0.png").read_bytes())
+    indexed.index()
+    (photos / "0.png").unlink()
+    hit = indexed.search_by_image(str(photos / "zz.png")).hits[0]
+    assert [hit.path, *hit.other_paths] == [str(photos / "zz.png"), str(photos / "0.png")]
+
+
+def test_relevance_survives_a_forced_run_of_another_process(
+    indexed: Library, tmp_path: Path
+) -> None:
+    before = indexed.search_by_text("red", top_k=30).hits
+    assert {hit.relevance for hit in before} != {"likely"}
+    with Library.open(tmp_path / "library") as other:
+        other.index(force=True)
+    assert indexed.search_by_text("red", top_k=30).hits == before
+
+
+def test_vectors_that_are_not_of_norm_one_are_refused(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        MosaicEncoder,
+        "encode_images",
+        lambda _, images: np.full((len(images), 49), 1e6, np.float32),
+    )
+    with pytest.raises(EncoderError, match="norm"):
+        library.index()
+    assert library.status().images == 0

@@ -36,6 +36,53 @@ def test_a_checkpoint_saved_without_a_head_is_an_embedding_one(
 
 
 @pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("README.md", "---\ntags: [x]\n---\n# Qwen3-VL-Embedding-2B\n"),
+        ("README.md", "---\nbase_model: Qwen/Qwen3-VL-Embedding-2B\n---\n"),
+        ("modules.json", "[]"),
+        ("config_sentence_transformers.json", "{}"),
+    ],
+)
+def test_an_embedding_checkpoint_is_known_under_any_name_by_what_lies_with_it(
+    instruct: Path, tmp_path: Path, file: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(instruct, tmp_path / "my-model")
+    (folder / file).write_text(text)
+    with caplog.at_level("INFO"):
+        assert open_checkpoint(str(folder)).pooling == "last"
+    assert "last" in caplog.text
+    assert file in caplog.text
+
+
+def test_an_embedding_checkpoint_is_known_by_the_name_in_its_config(
+    instruct: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(instruct, tmp_path / "my-model"))
+    edit_json(folder / "config.json", _name_or_path="Qwen/Qwen3-VL-Embedding-2B")
+    assert open_checkpoint(str(folder)).pooling == "last"
+
+
+def test_a_folder_in_the_hubs_cache_has_the_name_of_its_repository(
+    instruct: Path, tmp_path: Path
+) -> None:
+    for name, pooling in (("Embedding-2B", "last"), ("2B-Instruct", "mean")):
+        place = tmp_path / f"models--Qwen--Qwen3-VL-{name}" / "snapshots" / "0123abcd"
+        folder = shutil.copytree(instruct, place)
+        assert open_checkpoint(str(folder)).pooling == pooling
+
+
+def test_a_checkpoint_of_which_nothing_tells_the_kind_says_what_was_chosen(
+    instruct: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(instruct, tmp_path / "my-model"))
+    (folder / "README.md").write_text("# Qwen3-VL-2B-Instruct\n")
+    with caplog.at_level("INFO"):
+        assert open_checkpoint(str(folder)).pooling == "mean"
+    assert "mean, nothing says" in caplog.text
+
+
+@pytest.mark.parametrize(
     ("says", "pooling"),
     [
         ('{"pooling_mode_lasttoken": true}', "last"),

@@ -25,6 +25,12 @@ def run(environment: dict[str, str], *words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def index(environment: dict[str, str]) -> None:
+    """Index the pictures in a process of its own, beside the running server."""
+    command = [sys.executable, "-m", "mcp_vlsearch", "index"]
+    subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE, check=True)
+
+
 def test_the_stdio_example_indexes_a_folder_and_finds_a_picture(
     tmp_path: Path, pictures: Path, environment: dict[str, str], command: list[str]
 ) -> None:
@@ -41,8 +47,13 @@ def test_the_stdio_example_indexes_a_folder_and_finds_a_picture(
 
 
 def test_the_http_example_searches_a_running_server(
-    environment: dict[str, str], start: Start
+    pictures: Path, environment: dict[str, str], start: Start
 ) -> None:
     server = start(token="secret")
     here = {**environment, "MCP_VLSEARCH_URL": server.url, "MCP_VLSEARCH_TOKEN": "secret"}
     assert run(here, "http_client.py", "green") == []
+    index(environment)
+    lines = run(here, "http_client.py", "green")
+    assert lines[0].split()[:2] == ["1", "strong"]
+    assert lines[0].endswith(str(pictures / "green.png"))
+    assert len(lines) == 5

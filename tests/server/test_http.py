@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import httpx2
 import pytest
 from mcp import Client
@@ -44,7 +43,7 @@ def post(server: Server, **headers: str) -> int:
         },
     }
     raw = [(name.encode(), value.encode()) for name, value in sent.items()]
-    return httpx.post(server.url, json=message, headers=raw, timeout=PATIENCE).status_code
+    return httpx2.post(server.url, json=message, headers=raw, timeout=PATIENCE).status_code
 
 
 @pytest.mark.anyio

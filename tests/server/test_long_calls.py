@@ -41,7 +41,7 @@ async def test_a_first_search_waits_for_the_model_with_progress(
             "search_by_text", {"query": "green"}, progress_callback=on_progress
         )
     assert names_of(found)[0] == "green.png"
-    assert all("loading the model" in (message or "") for _, _, message in reports)
+    assert all("loading the encoder" in (message or "") for _, _, message in reports)
     assert reports[0][0] < reports[1][0]
 
 

@@ -106,7 +106,7 @@ async def test_connecting_and_listing_does_not_wait_for_the_model(
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         del progress, total
-        if message and "loading the model" in message:
+        if message and "loading the encoder" in message:
             loading.append(message)
             if len(loading) == 1:
                 await anyio.Path(gate).write_bytes(b"weights")

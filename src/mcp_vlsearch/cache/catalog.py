@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.types import Failure, Orientation
+from mcp_vlsearch.types import Orientation
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs
@@ -169,11 +169,14 @@ class Catalog:
         with self._database.read() as connection:
             return int(connection.execute(query).fetchone()[0])
 
-    def failures(self, limit: int) -> list[Failure]:
-        """Return files that could not be indexed, sorted by path, ``limit`` at most."""
-        query = """SELECT path, error FROM files WHERE image_id IS NULL ORDER BY path LIMIT ?"""
+    def indexed_with(self) -> str | None:
+        """Return the encoder and settings that were last indexed with, as words."""
+        query = """SELECT model, precision, dim FROM fingerprints
+            WHERE id = (SELECT fingerprint FROM entries ORDER BY seq DESC LIMIT 1)
+        """
         with self._database.read() as connection:
-            return [Failure(path=p, error=e) for p, e in connection.execute(query, (limit,))]
+            row = connection.execute(query).fetchone()
+        return f"{row[0]}, {row[1]}, {row[2]} dimensions" if row else None
 
     def has_image(self, image_id: str) -> bool:
         """Say whether an image's description is known, even if no file holds it any more."""
@@ -235,6 +238,21 @@ class Catalog:
             for columns, same in groupby(rows, key=itemgetter(slice(-1)))
         ]
 
+    def seqs_below(self, folders: Sequence[str], fingerprint: str) -> "Seqs":
+        """Return the seqs of images with a file at or below one of the folders, sorted."""
+        inside, parameters = _inside(folders)
+        condition = f"""EXISTS (
+            SELECT 1 FROM files WHERE files.image_id = images.image_id AND ({inside})
+        )"""
+        return self.allowed(Condition(condition, tuple(parameters)), fingerprint)
+
+    def any_outside(self, folders: Sequence[str]) -> bool:
+        """Say whether a file is known that lies below none of the folders."""
+        inside, parameters = _inside(folders)
+        query = f"SELECT EXISTS (SELECT 1 FROM files WHERE NOT ({inside}))"
+        with self._database.read() as connection:
+            return bool(connection.execute(query, parameters).fetchone()[0])
+
     def allowed(self, condition: Condition, fingerprint: str) -> "Seqs":
         """Return the seqs of a fingerprint whose images meet a condition, sorted, shape (n,)."""
         # CROSS keeps images first: their indexes narrow the search, entries have nothing to add.
@@ -252,6 +270,12 @@ def below(folder: str) -> tuple[str, str]:
     """Return the bounds of all paths below a folder: at least the first, less than the second."""
     low = folder.rstrip(os.sep) + os.sep
     return low, low[:-1] + chr(ord(os.sep) + 1)
+
+
+def _inside(folders: Sequence[str]) -> tuple[str, list[str]]:
+    conditions = [f"files.path = ? OR ({_BELOW})"] * len(folders)
+    parameters = [text for folder in folders for text in (folder, *below(folder))]
+    return " OR ".join(conditions) or "0", parameters
 
 
 def sortable(moment: datetime) -> str:

@@ -14,7 +14,7 @@ import sqlite_utils
 from mcp_vlsearch.cache.migrations import migrate
 from mcp_vlsearch.errors import LibraryBusyError, LibraryError
 
-__all__ = ["Database"]
+__all__ = ["EARTH_RADIUS_KM", "Database"]
 
 EARTH_RADIUS_KM: Final = 6371.0088
 """Mean radius (IUGG)."""
@@ -128,14 +128,7 @@ class _Session:
     """A thread's connection, closed when the thread ends and its session is collected."""
 
     def __init__(self, path: Path, read_only: bool) -> None:
-        mode = "ro" if read_only else "rwc"
-        self.connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,  # close() may come from another thread
-        )
+        self.connection = _connect_to_read(path) if read_only else _connect(path, "mode=rwc")
         self.writing = False
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self.connection.execute("PRAGMA foreign_keys = ON")
@@ -150,6 +143,38 @@ class _Session:
         # Python 3.13 and later warn of connections that are left to the collector.
         if connection := getattr(self, "connection", None):
             connection.close()
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,  # close() may come from another thread
+    )
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Connect even where readers can't leave their marks: in a folder that can't be written.
+
+    Nobody writes there, so the file is read as it lies, unless a log with more waits beside it.
+    """
+    connection = _connect(path, "mode=ro")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        if not _is_refused(error) or (log.exists() and log.stat().st_size):
+            raise
+        return _connect(path, "mode=ro&immutable=1")
+    return connection
+
+
+def _is_refused(error: sqlite3.Error) -> bool:
+    primary = error.sqlite_errorcode & 0xFF
+    return primary in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def _distance_km(

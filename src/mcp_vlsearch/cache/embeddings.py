@@ -19,6 +19,8 @@ __all__ = ["Embeddings"]
 # Half precision, as in the index: half the disk, and a cosine that moves by less than 1e-6.
 _STORED: Final = np.dtype("<f2")
 
+_NORM_ERROR: Final = 1e-2
+
 _FINGERPRINT: Final = "(SELECT id FROM fingerprints WHERE fingerprint = ?)"
 
 
@@ -135,10 +137,16 @@ class Embeddings:
 
     def _check(self, count: int, vectors: "Vectors") -> None:
         expected = (count, self._encoder.dim)
-        if vectors.shape != expected or not np.isfinite(vectors).all():
+        if vectors.shape != expected:
             raise EncoderError(
                 f"encoder {self._encoder.name!r} gave vectors of shape {vectors.shape} for "
-                f"{expected}, or some that are not finite: try another precision or model"
+                f"{expected}: mend the plugin"
+            )
+        norms = np.linalg.norm(vectors, axis=1)
+        if not (np.abs(norms - 1) < _NORM_ERROR).all():  # also where they are not finite
+            raise EncoderError(
+                f"encoder {self._encoder.name!r} gave vectors that are not finite or not of norm "
+                "1: try another precision or model"
             )
 
     def _vectors(self, stored: bytes) -> "Vectors":

@@ -21,8 +21,9 @@ from mcp_vlsearch.cli import (
     storybook,
 )
 from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
+from mcp_vlsearch.leaving import leave
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -68,11 +69,21 @@ def _common(
     del version
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
+    """Run the command of this process and return its exit code, or end with it at once.
+
+    Threads that are still at work, such as those of a download, are not waited for.
+    """
+    code = run(sys.argv[1:])
+    leave(code)
+    return code
+
+
+def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C."""
     _write_what_a_terminal_lacks(sys.stdout, sys.stderr)
     try:
-        code = app(args=arguments, prog_name="mcp-vlsearch", standalone_mode=False)
+        code = app(args=list(arguments), prog_name="mcp-vlsearch", standalone_mode=False)
     except TyperException as error:
         return _fail(error.format_message(), error.exit_code)
     except SettingsError as error:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from mcp_vlsearch.cli.frame import print_json
+from mcp_vlsearch.cli.frame import print_json, settings_from
 from mcp_vlsearch.cli.interview import Answer, Kind, Question, interview
 from mcp_vlsearch.cli.options import ENCODING, WithJson, only, takes
 from mcp_vlsearch.cli.progress import shown
@@ -38,13 +38,15 @@ def demo(
     from mcp_vlsearch.cli.contact_sheet import draw_sheet
     from mcp_vlsearch.storybook import draw_gallery
 
+    given = _given(out, flags)
+    settings_from(given, environment={})  # what is wrong with them is best said before drawing
     pictures, sheet = out / "pictures", out / "contact-sheet.png"
     with shown() as report:
         meter = Meter(report, count, "drawing")
         workers = os.cpu_count() or 1
         captions = _read(draw_gallery(pictures, count, seed, "all", meter.advance, workers))
         questions = _questions(captions, pictures, random.Random(f"demo {seed}"))
-        arguments = _serve_arguments(out, flags)
+        arguments = _serve_arguments(pictures, given)
         answers = asyncio.run(interview(arguments, pictures, questions, report))
     draw_sheet(answers, {name: line["caption"] for name, line in captions.items()}, sheet)
     if json:
@@ -71,14 +73,19 @@ def _questions(
     return questions
 
 
-def _serve_arguments(out: Path, flags: Mapping[str, Any]) -> list[str]:
+def _given(out: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the demo's library: those of the flags, and its own defaults."""
     given = {name: value for name, value in flags.items() if value is not None}
     if "encoder" not in given:
         given.setdefault("model", "storybook")
     given.setdefault("library", out / "library")
     given["share"] = "off"  # nothing is left running
+    return given
+
+
+def _serve_arguments(root: Path, given: Mapping[str, Any]) -> list[str]:
     settings = (f"--{name.replace('_', '-')}={value}" for name, value in given.items())
-    return [f"--root={out / 'pictures'}", *settings]
+    return [f"--root={root}", *settings]
 
 
 def _summary(answers: Sequence[Answer], count: int, sheet: Path) -> dict[str, Any]:

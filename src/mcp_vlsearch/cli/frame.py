@@ -31,8 +31,13 @@ class UsageError(TyperException):
     exit_code = 2
 
 
-def settings_from(flags: Mapping[str, Any]) -> "Settings":
-    """Combine flags with the other sources. Raises :class:`SettingsError`, :class:`PluginError`."""
+def settings_from(
+    flags: Mapping[str, Any], environment: Mapping[str, str] | None = None
+) -> "Settings":
+    """Combine flags with the other sources, by default with this process's environment.
+
+    Raises :class:`SettingsError`, :class:`PluginError`.
+    """
     from mcp_vlsearch.plugins import available
     from mcp_vlsearch.settings import load_settings
 
@@ -41,7 +46,7 @@ def settings_from(flags: Mapping[str, Any]) -> "Settings":
         names = {*available(group), *(("off",) if flag == "rewrite" else ())} if name else set()
         if name and name not in names:
             raise SettingsError(f"--{flag}: there is no {name!r}; give {', '.join(sorted(names))}")
-    return load_settings(flags)
+    return load_settings(flags, environment)
 
 
 @contextmanager

@@ -54,9 +54,9 @@ async def interview(
 ) -> list[Answer]:
     """Start ``mcp-vlsearch serve`` with arguments, let it index the pictures, and ask.
 
-    Raises :class:`VLSearchError` with what a tool said when it failed.
+    Raises :class:`VLSearchError` with what a tool said when it failed, or if the server ended.
     """
-    from mcp import Client, StdioServerParameters
+    from mcp import Client, MCPError, StdioServerParameters
 
     server = StdioServerParameters(
         command=sys.executable,
@@ -65,16 +65,25 @@ async def interview(
         env={k: v for k, v in os.environ.items() if not k.startswith("MCP_VLSEARCH_")},
     )
     answers: list[Answer] = []
-    failure: VLSearchError | None = None
-    async with Client(server) as client:
-        try:
+    try:
+        async with Client(server) as client:
             await _call(client, "index_images", {"paths": [str(pictures.absolute())]}, report)
             answers += [await _ask(client, question, report) for question in questions]
-        except VLSearchError as error:  # out of the session's task group it would come wrapped
-            failure = error
-    if failure:
-        raise failure
+    except Exception as error:
+        first = _first_of(error)
+        if isinstance(first, MCPError):
+            raise VLSearchError(
+                f"the demo's server does not answer ({first}): what it says above is the reason"
+            ) from error
+        raise first from None
     return answers
+
+
+def _first_of(error: Exception) -> Exception:
+    """Take an error out of the groups that a session's tasks wrap it in."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _ask(client: "Client", question: Question, report: ProgressCallback) -> Answer:

@@ -8,16 +8,16 @@ from mcp_vlsearch.cache.catalog import Catalog, FileRecord
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots, is_below
-from mcp_vlsearch.core.scan import ScannedFile, scan
+from mcp_vlsearch.core.scan import ScannedFile, ScanResult, scan
 from mcp_vlsearch.errors import RootError
 from mcp_vlsearch.types import Failure
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparer", "Comparison"]
 
 
 @dataclass
 class Comparison:
-    """The outcome of a scan against the catalog."""
+    """The outcome of scans against the catalog."""
 
     scanned: int = 0
     unchanged: int = 0
@@ -27,91 +27,86 @@ class Comparison:
     failures: list[Failure] = field(default_factory=list)
 
 
-def compare(
-    paths: Sequence[str],
-    recursive: bool,
-    force: bool,
-    roots: Roots,
-    catalog: Catalog,
-    embeddings: Embeddings,
-    report: ProgressCallback,
-) -> Comparison:
-    """Scan resolved paths and compare them with the catalog.
+class Comparer:
+    """Compares what lies below paths with the catalog.
 
     A file is unchanged if its size and mtime are, and its image has a vector: it is not even read.
-    Nothing below a root that is offline, or a folder that can't be read, counts as gone.
+    A file is gone if its path is, unless it lies below a root that is offline or a folder that
+    can't be read: of those nothing is known.
     """
-    found = Comparison()
-    for path in _outermost(paths):
-        if not roots.online(path) or _emptied(path, roots, catalog):
-            offline = f"{roots.of(path)} is offline or empty: what was indexed below it is kept"
-            found.failures.append(Failure(path=path, error=offline))
-            continue
-        _compare_one(path, recursive, force, roots, catalog, embeddings, report, found)
-    return found
 
+    def __init__(
+        self, roots: Roots, catalog: Catalog, embeddings: Embeddings, report: ProgressCallback
+    ) -> None:
+        self._roots = roots
+        self._catalog = catalog
+        self._embeddings = embeddings
+        self._report = report
+        self._blind = [root for root in roots.folders if self._is_offline(root)]
 
-def _compare_one(
-    path: str,
-    recursive: bool,
-    force: bool,
-    roots: Roots,
-    catalog: Catalog,
-    embeddings: Embeddings,
-    report: ProgressCallback,
-    found: Comparison,
-) -> None:
-    known = catalog.known(path, recursive)
-    if not os.path.lexists(path) and not known:
-        raise RootError(f"{path} does not exist: give a file or folder that does")
+    def compare(self, paths: Sequence[str], recursive: bool, force: bool) -> Comparison:
+        """Scan resolved paths below the roots. Raises :class:`RootError` for one that never was."""
+        found = Comparison()
+        seen: set[str] = set()
+        for path in sorted(set(paths)):
+            if self._roots.of(path) in self._blind:
+                offline = "this root is offline or empty: what was indexed below it is kept"
+                found.failures.append(Failure(path=path, error=offline))
+                continue
+            known = self._catalog.known(path, recursive)
+            if not known and not os.path.lexists(path):
+                raise RootError(f"{path} does not exist: give a file or folder that does")
+            result = self._scan(path, recursive, found.scanned)
+            result.files = [file for file in result.files if file.path not in seen]
+            seen |= {file.path for file in result.files}
+            self._sort(result, known, force, found)
+            blind = [*self._blind, *(folder for folder, _ in result.unreadable)]
+            found.gone += [p for p in known if p not in seen and self._is_gone(p, blind)]
+        found.gone = [path for path in found.gone if path not in seen]
+        return found
 
-    def count(files: int) -> None:
-        report(Progress(found.scanned + files, None, f"scanning {path}"))
+    def _scan(self, path: str, recursive: bool, before: int) -> ScanResult:
+        def count(files: int) -> None:
+            self._report(Progress(before + files, None, f"scanning {path}"))
 
-    result = scan(path, recursive, roots.folders, count)
-    encoded = embeddings.cached({k.image_id for k in known.values() if k.image_id})
-    seen = set()
-    for file in result.files:
-        seen.add(file.path)
-        record = known.get(file.path)
-        if force or record is None or _changed(file, record, encoded):
-            found.to_read.append(file)
-        elif record.error:
-            found.failures.append(Failure(path=file.path, error=record.error))
-        else:
-            found.unchanged += 1
-    found.scanned += len(result.files)
-    found.known.update(known)
-    found.failures += [Failure(path=p, error=e) for p, e in (*result.unreadable, *result.failures)]
-    blind = [folder for folder, _ in result.unreadable]
-    found.gone += [
-        p for p in known if p not in seen and not any(is_below(p, folder) for folder in blind)
-    ]
+        return scan(path, recursive, self._roots.folders, count)
+
+    def _sort(
+        self, result: ScanResult, known: dict[str, FileRecord], force: bool, found: Comparison
+    ) -> None:
+        encoded = self._embeddings.cached({k.image_id for k in known.values() if k.image_id})
+        for file in result.files:
+            record = known.get(file.path)
+            if force or record is None or _changed(file, record, encoded):
+                found.to_read.append(file)
+            elif record.error:
+                found.failures.append(Failure(path=file.path, error=record.error))
+            else:
+                found.unchanged += 1
+        found.scanned += len(result.files)
+        found.known.update(known)
+        problems = (*result.unreadable, *result.failures)
+        found.failures += [Failure(path=path, error=error) for path, error in problems]
+
+    def _is_offline(self, root: str) -> bool:
+        """Say whether a root is missing, or an empty folder though files are known below it.
+
+        An empty folder is what an unmounted disk leaves, so it does not mean that all was deleted.
+        """
+        if not self._roots.is_there(root):
+            return True
+        try:
+            with os.scandir(root) as entries:
+                return next(entries, None) is None and self._catalog.file_count(root) > 0
+        except OSError:
+            return False
+
+    @staticmethod
+    def _is_gone(path: str, blind: Sequence[str]) -> bool:
+        return not any(is_below(path, folder) for folder in blind) and not os.path.lexists(path)
 
 
 def _changed(file: ScannedFile, record: FileRecord, encoded: set[str]) -> bool:
     if (file.size, file.mtime_ns) != (record.size, record.mtime_ns) or record.retry:
         return True
     return record.image_id is not None and record.image_id not in encoded
-
-
-def _emptied(path: str, roots: Roots, catalog: Catalog) -> bool:
-    """Say whether a root is an empty folder though files are known below it.
-
-    That is what an unmounted disk looks like, so it counts as offline, not as everything deleted.
-    """
-    root = roots.of(path)
-    try:
-        with os.scandir(root) as entries:
-            return next(entries, None) is None and catalog.file_count(root) > 0
-    except OSError:
-        return False
-
-
-def _outermost(paths: Sequence[str]) -> list[str]:
-    """Leave out paths that lie below another one."""
-    kept: list[str] = []
-    for path in sorted(set(paths)):
-        if not any(is_below(path, other) for other in kept):
-            kept.append(path)
-    return kept

@@ -6,9 +6,10 @@ in several threads at once; Pillow decodes and resizes without holding the inter
 
 import io
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -26,6 +27,10 @@ __all__ = ["Decoded", "decode", "open_upright"]
 
 MAX_DECODED_PIXELS: Final = 250_000_000
 """Pictures of more pixels are refused by their header: a small file may claim any size."""
+
+_LARGE: Final = 50_000_000
+"""Pictures of more pixels are decoded one at a time: the largest takes about 3 GB meanwhile."""
+_large = threading.Lock()
 
 # What Pillow may open, common formats first, those without a signature last. Left out are formats
 # that are handed to other programs, such as EPS.
@@ -76,11 +81,14 @@ def decode(data: bytes, target_size: Callable[[int, int], tuple[int, int]]) -> D
     Raises :class:`ImageError` with one line that does not name the file.
     """
     with _readable():
-        file, metadata = _open(data)
-    width, height = file.size[::-1] if metadata.orientation > 4 else file.size
-    target = target_size(width, height)
-    with _readable():
-        image = _render(file, metadata.orientation, target)
+        file = _open(data)
+    with _in_turn(file):
+        with _readable():
+            metadata = _read(file)
+        width, height = file.size[::-1] if metadata.orientation > 4 else file.size
+        target = target_size(width, height)
+        with _readable():
+            image = _render(file, metadata.orientation, target)
     name = file.format or ""
     info = ImageInfo(
         width,
@@ -101,20 +109,31 @@ def open_upright(data: bytes) -> Image.Image:
     Raises :class:`ImageError` with one line that does not name the file.
     """
     with _readable():
-        file, metadata = _open(data)
-        return _render(file, metadata.orientation, None)
+        file = _open(data)
+        with _in_turn(file):
+            return _render(file, _read(file).orientation, None)
 
 
-def _open(data: bytes) -> tuple[ImageFile.ImageFile, Metadata]:
+def _open(data: bytes) -> ImageFile.ImageFile:
     if not data:
         raise ImageError("the file is empty")
     _quiet_pillow()
     _register_heif()
-    file = Image.open(io.BytesIO(data), formats=_FORMATS)
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
+
+
+@contextmanager
+def _in_turn(file: ImageFile.ImageFile) -> Iterator[None]:
+    """Let a large picture wait until no other large one is being decoded."""
+    with _large if file.width * file.height > _LARGE else nullcontext():
+        yield
+
+
+def _read(file: ImageFile.ImageFile) -> Metadata:
     if not isinstance(file, JpegImagePlugin.JpegImageFile):
         # In other formats EXIF may come after the pixels, and loading may turn the picture already.
         file.load()
-    return file, read_metadata(file)
+    return read_metadata(file)
 
 
 def _render(

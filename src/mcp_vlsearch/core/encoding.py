@@ -10,7 +10,7 @@ from mcp_vlsearch.core.query_cache import QueryCache
 from mcp_vlsearch.core.turns import Turns
 from mcp_vlsearch.errors import EncoderError, VLSearchError
 from mcp_vlsearch.plugins import resolve
-from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.settings import DEFAULT_ENCODER, Settings, follow_pin
 from mcp_vlsearch.types import EncoderState, EncoderStatus
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class EncoderSlot:
     def __init__(
         self, settings: Settings, make_encoder: Callable[[Settings], Encoder] | None = None
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._make_encoder = make_encoder
         self._encoder: Encoder | None = None
         self._state: EncoderState = "not loaded"
@@ -46,7 +46,8 @@ class EncoderSlot:
         with self._changed:
             if self._state in ("loading", "ready"):
                 return
-            self._state, self._error = "loading", None
+            self._state, self._encoder, self._error = "loading", None, None
+            self.settings = follow_pin(self.settings)
         threading.Thread(target=self._make, name="encoder", daemon=True).start()
 
     def known(self, report: ProgressCallback) -> Encoder:
@@ -78,7 +79,7 @@ class EncoderSlot:
 
     def status(self) -> EncoderStatus:
         """Say what the encoder is and where it stands; never waits."""
-        encoder, settings = self._encoder, self._settings
+        encoder, settings = self._encoder, self.settings
         return EncoderStatus(
             name=settings.encoder,
             model=encoder.model if encoder else settings.model,
@@ -88,19 +89,22 @@ class EncoderSlot:
             state=self._state,
         )
 
+    def _loading(self) -> str:
+        if self.settings.encoder == DEFAULT_ENCODER:
+            return f"loading the model {self.settings.model}"
+        return f"loading the encoder {self.settings.encoder}"
+
     def _make(self) -> None:
         try:
-            make = self._make_encoder or resolve("encoders", self._settings.encoder)
-            encoder = make(self._settings)
+            make = self._make_encoder or resolve("encoders", self.settings.encoder)
+            encoder = make(self.settings)
             self._become("loading", encoder)
             encoder.load()
             self._become("ready", encoder)
         except VLSearchError as error:
             self._fail(error)
-        except Exception as error:  # a plugin may raise anything; a waiting call must hear of it
-            self._fail(
-                EncoderError(f"encoder {self._settings.encoder!r} failed to load: {error!r}")
-            )
+        except BaseException as error:  # whatever a plugin raises, a waiting call must hear of it
+            self._fail(EncoderError(f"encoder {self.settings.encoder!r} failed to load: {error!r}"))
 
     def _become(self, state: EncoderState, encoder: Encoder) -> None:
         with self._changed:
@@ -109,7 +113,7 @@ class EncoderSlot:
 
     def _fail(self, error: VLSearchError) -> None:
         with self._changed:
-            self._state, self._error = "failed", error
+            self._state, self._encoder, self._error = "failed", None, error
             self._changed.notify_all()
 
     def _wait(self, report: ProgressCallback, reached: Callable[[], bool]) -> Encoder:
@@ -118,7 +122,7 @@ class EncoderSlot:
         with self._changed:
             while not self._changed.wait_for(lambda: reached() or self._error, _HEARTBEAT):
                 seconds += 1
-                report(Progress(0, None, f"loading the model {self._settings.model}, {seconds} s"))
+                report(Progress(0, None, f"{self._loading()}, {seconds} s"))
             if self._error:
                 raise self._error
             assert self._encoder is not None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
     from mcp_vlsearch.core.library import Library
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "figures", "ranks"]
 
 _BATCH: Final = 64
 """Queries encoded and ranked at a time."""
@@ -62,19 +62,36 @@ def evaluate(
     ids, vectors = _wanted(library, captions, [line.path for line in lines], report)
     row = {image_id: position for position, image_id in enumerate(dict.fromkeys(ids))}
     right = np.array([row[image_id] for image_id in ids])
-    ranks = []
+    found = []
     meter = Meter(report, len(lines), "searching")
     for start in range(0, len(lines), _BATCH):
         batch = slice(start, start + _BATCH)
         queries = np.stack(library.query_vectors([line.query for line in lines[batch]], report))
-        ranks.append(_ranks(queries, vectors, right[batch]))
+        found.append(ranks(queries @ vectors.T, right[batch]))
         meter.advance(len(queries))
-    return _summary(len(row), np.concatenate(ranks))
+    values = figures(np.concatenate(found))
+    return Evaluation(images=len(row), queries=len(lines), **values)
+
+
+def ranks(scores: "NDArray[np.float32]", right: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    """Return at which place, from 1, each query's right picture comes, shape (queries,).
+
+    ``scores`` are of shape (queries, pictures), ``right`` has a column for each query. Ties count
+    against the right picture, so that vectors that are all alike score nothing.
+    """
+    own = scores[np.arange(len(right)), right]
+    return np.asarray(np.count_nonzero(scores >= own[:, None], axis=1), np.int64)
+
+
+def figures(ranks: "NDArray[np.int64]") -> dict[str, float]:
+    """Return recall@1, recall@5, recall@10 and mrr, the mean of 1/rank, of :func:`ranks`."""
+    recalls = {f"recall@{first}": float(np.mean(ranks <= first)) for first in (1, 5, 10)}
+    return recalls | {"mrr": float(np.mean(1 / ranks))}
 
 
 def _read(captions: Path, field: str) -> Iterator[_Line]:
     try:
-        texts = captions.read_text("utf-8").splitlines()
+        texts = captions.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise QueryError(
             f"{captions} can't be read ({error}): give a file of JSON lines"
@@ -110,23 +127,3 @@ def _wanted(
     ids = [known[path][0] for path in paths]
     distinct = dict(known[path] for path in paths)
     return ids, np.stack([distinct[image_id] for image_id in dict.fromkeys(ids)])
-
-
-def _ranks(
-    queries: "Vectors", vectors: "Vectors", right: "NDArray[np.int64]"
-) -> "NDArray[np.int64]":
-    scores = queries @ vectors.T
-    own = scores[np.arange(len(right)), right]
-    # Ties count against the right picture, so that vectors that are all alike score nothing.
-    return np.asarray(np.count_nonzero(scores >= own[:, None], axis=1), np.int64)
-
-
-def _summary(images: int, ranks: "NDArray[np.int64]") -> Evaluation:
-    return Evaluation(
-        images=images,
-        queries=len(ranks),
-        recall_at_1=float(np.mean(ranks <= 1)),
-        recall_at_5=float(np.mean(ranks <= 5)),
-        recall_at_10=float(np.mean(ranks <= 10)),
-        mrr=float(np.mean(1 / ranks)),
-    )

@@ -2,12 +2,13 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from mcp_vlsearch.cache.catalog import Condition, below, sortable
 from mcp_vlsearch.cache.database import EARTH_RADIUS_KM
-from mcp_vlsearch.core.roots import real
+from mcp_vlsearch.core.roots import absolute, real
 from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.types import Filters, Near
 
@@ -83,7 +84,9 @@ def _image_terms(filters: Filters) -> _Terms:
 def _file_terms(filters: Filters) -> _Terms:
     terms = _Terms()
     if filters.folder is not None:
-        terms.add("path >= ? AND path < ?", *below(_folder(filters.folder)))
+        ranges = [below(folder) for folder in _folders(filters.folder)]
+        sql = " OR ".join("(path >= ? AND path < ?)" for _ in ranges)
+        terms.add(f"({sql})", *chain.from_iterable(ranges))
     if filters.modified_after is not None:
         terms.add("mtime_ns >= ?", _nanoseconds(filters.modified_after))
     if filters.modified_before is not None:
@@ -114,10 +117,21 @@ def _add_longitudes(terms: _Terms, west: float, east: float) -> None:
         terms.add("longitude BETWEEN ? AND ?", west, east)
 
 
-def _folder(given: str) -> str:
-    if not Path(given).expanduser().is_absolute():
+def _folders(given: str) -> list[str]:
+    """Return all paths that a folder may have in the catalog, once each.
+
+    A file has the path at which it was found below a resolved root. What links there are on the way
+    to it may so be resolved from the left, up to any point.
+    """
+    try:
+        whole = Path(given).expanduser().is_absolute()
+    except RuntimeError:  # no such user
+        whole = False
+    if not whole:
         raise QueryError(f"folder {given!r} is not absolute: give its whole path")
-    return real(given)
+    path = Path(absolute(given))
+    places = (str(Path(real(p), path.relative_to(p))) for p in (path, *path.parents))
+    return list(dict.fromkeys(places))
 
 
 def _literal(text: str) -> str:

@@ -6,8 +6,9 @@ flight, and a run that starts again finds everything before it in the embedding 
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from mcp_vlsearch.cache.catalog import Catalog, FileRecord
@@ -15,7 +16,7 @@ from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.ahead import ahead
-from mcp_vlsearch.core.comparing import Comparison, compare
+from mcp_vlsearch.core.comparing import Comparer, Comparison
 from mcp_vlsearch.core.decode import Decoded, decode
 from mcp_vlsearch.core.digest import image_id, read_file
 from mcp_vlsearch.core.encoding import EncoderSlot
@@ -96,9 +97,8 @@ class Indexer:
     def run(self, paths: Sequence[str], recursive: bool, force: bool) -> IndexReport:
         """Bring the catalog and the cache up to what lies below the (resolved) paths."""
         started = time.monotonic()
-        found = compare(
-            paths, recursive, force, self._roots, self._catalog, self._embeddings, self._report
-        )
+        comparer = Comparer(self._roots, self._catalog, self._embeddings, self._report)
+        found = comparer.compare(paths, recursive, force)
         self._failures += found.failures
         self._counts.unchanged += found.unchanged
         self._process(found, force)
@@ -123,13 +123,14 @@ class Indexer:
         encoder = self._encoder.known(self._report)
         meter = Meter(self._report, len(found.to_read), "indexing")
         meter.report()
-        for batch in self._batches(found.to_read, encoder, force):
-            self._commit(batch, found.known, force)
-            meter.advance(len(batch.files))
+        with closing(self._batches(found.to_read, encoder, force)) as batches:
+            for batch in batches:
+                self._commit(batch, found.known, force)
+                meter.advance(len(batch.files))
 
     def _batches(
         self, files: Sequence[ScannedFile], encoder: Encoder, force: bool
-    ) -> Iterator[_Batch]:
+    ) -> Generator[_Batch]:
         workers = min(os.cpu_count() or 1, 8)
         window = 2 * encoder.batch_size + workers
 
@@ -171,15 +172,7 @@ class Indexer:
                 self._catalog.put_image(digest, decoded.info)
             if vectors is not None:
                 self._embeddings.put(list(pictures), vectors)
-            self._catalog.put_files(
-                [
-                    (
-                        p.file.path,
-                        FileRecord(p.file.size, p.file.mtime_ns, p.image_id, p.error, p.retry),
-                    )
-                    for p in batch.files
-                ]
-            )
+            self._catalog.put_files(_records(batch, known))
             self._catalog.forget(sorted(moved_from))
             self._embeddings.publish([p.image_id for p in good if p.image_id], renew=force)
         self._failures += [Failure(path=p.file.path, error=p.error) for p in batch.files if p.error]
@@ -206,11 +199,15 @@ class Indexer:
         return moved_from
 
     def _moved(self, digest: str) -> set[str]:
-        """Return known paths of an image that no longer exist below a root that is online."""
+        """Return known paths of an image that no longer exist, though their root is online.
+
+        Paths below no root any more count, too: the folder was renamed and the root with it.
+        """
         return {
             path
             for path in self._catalog.paths_of(digest)
-            if not os.path.lexists(path) and self._roots.online(path)
+            if not os.path.lexists(path)
+            and (self._roots.online(path) or self._roots.of(path) is None)
         }
 
     def _forget(self, paths: Sequence[str]) -> None:
@@ -218,3 +215,20 @@ class Indexer:
             with self._database.write():
                 self._catalog.forget(paths[start : start + _COMMIT_FILES])
             self._report(Progress(start, len(paths), "forgetting files that are gone"))
+
+
+def _records(batch: _Batch, known: dict[str, FileRecord]) -> list[tuple[str, FileRecord]]:
+    """Return what the catalog shall say of a batch's files.
+
+    A file that can't be read for now (a disk that drops out) keeps the image that it had.
+    """
+    records = []
+    for prepared in batch.files:
+        file, before = prepared.file, known.get(prepared.file.path)
+        if prepared.retry and before and before.image_id:
+            continue
+        record = FileRecord(
+            file.size, file.mtime_ns, prepared.image_id, prepared.error, prepared.retry
+        )
+        records.append((file.path, record))
+    return records

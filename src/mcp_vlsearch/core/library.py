@@ -15,13 +15,14 @@ from mcp_vlsearch.contracts import Encoder, Query
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.digest import read_file
 from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.fence import Fence
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture
 from mcp_vlsearch.core.progress import ProgressCallback, silent
-from mcp_vlsearch.core.roots import Roots, real
+from mcp_vlsearch.core.roots import Roots, absolute, real
 from mcp_vlsearch.core.searching import Searcher, SearchRequest
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import ImageError, LibraryError, RootError
@@ -53,6 +54,7 @@ class _Space:
     encoder: Encoder
     embeddings: Embeddings
     index: IndexSlot
+    fence: Fence
 
 
 class Library:
@@ -101,7 +103,7 @@ class Library:
         self._encoder.warm_up()
 
     def allow(self, folders: Iterable[str | Path]) -> None:
-        """Make folders (or the folders of files) roots, from now on.
+        """Make folders or single files roots, from now on.
 
         Raises :class:`RootError` if one does not exist.
         """
@@ -111,7 +113,7 @@ class Library:
                 path = Path(real(folder))
                 if not path.exists():
                     raise RootError(f"{folder} does not exist: give a file or folder that does")
-                self._catalog.add_root(str(path if path.is_dir() else path.parent))
+                self._catalog.add_root(str(path))
 
     def index(
         self,
@@ -132,9 +134,9 @@ class Library:
         if not resolved:
             roots.check(".")
         self.settings.library.mkdir(parents=True, exist_ok=True)
+        space = self._space(report)
         with writer_lock(self.settings.library, report):
-            space = self._space(report)
-            pin_encoder(self.settings)
+            pin_encoder(self._encoder.settings)
             indexer = Indexer(
                 self._database, self._catalog, space.embeddings, self._encoder, roots, report
             )
@@ -183,7 +185,9 @@ class Library:
         vector = None if text.strip() else self._space(report).embeddings.vector(given.image_id)
         picture = None
         if vector is None:
-            data = given.data or self._read_known(given.image_id, roots)
+            data = given.data
+            if data is None:
+                data = self._read_known(given.image_id, roots)
             picture = open_upright(data)
         request = SearchRequest(
             texts=(text,) if text.strip() else (),
@@ -228,12 +232,16 @@ class Library:
         again costs no encoding.
         """
         self._must_write()
-        resolved = [real(path) for path in paths]
         with writer_lock(self.settings.library, report):
-            files = sorted({file for path in resolved for file in self._catalog.known(path, True)})
+            # A link that is known by its own path is meant itself, not what it leads to.
+            files = {
+                file
+                for path in paths
+                for file in self._catalog.known(absolute(path)) or self._catalog.known(real(path))
+            }
             with self._database.write():
-                self._catalog.forget(files)
-                self._catalog.remove_roots(resolved)
+                self._catalog.forget(sorted(files))
+                self._catalog.remove_roots([real(path) for path in paths])
         return RemoveReport(removed=len(files), total_images=self._catalog.counts().images)
 
     def status(self) -> LibraryStatus:
@@ -260,16 +268,20 @@ class Library:
 
     def _search(self, request: SearchRequest, report: ProgressCallback) -> SearchResult:
         space = self._space(report)
-        searcher = Searcher(self._catalog, space.embeddings, self._encoder, space.index)
+        roots = self._roots() if self.settings.roots else None
+        searcher = Searcher(
+            self._catalog, space.embeddings, self._encoder, space.index, space.fence, roots
+        )
         return searcher.search(request, report)
 
     def _space(self, report: ProgressCallback) -> _Space:
         encoder = self._encoder.known(report)
         with self._opening:
-            if self._opened is None:
+            if self._opened is None or self._opened.encoder is not encoder:
                 embeddings = Embeddings(self._database, encoder)
                 index = IndexSlot(self.settings, embeddings, encoder.dim)
-                self._opened = _Space(encoder, embeddings, index)
+                fence = Fence(self._catalog, encoder.fingerprint)
+                self._opened = _Space(encoder, embeddings, index, fence)
             return self._opened
 
     def _roots(self) -> Roots:

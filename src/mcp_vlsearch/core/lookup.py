@@ -38,24 +38,31 @@ class IndexSlot:
         """Return the index with everything that any process has written so far."""
         with self._turn:
             while True:
-                seqs, vectors, removed, self._last_removal = self._embeddings.changes(
+                seqs, vectors, removed, last_removal = self._embeddings.changes(
                     self._index.last_seq, self._last_removal, _BLOCK
                 )
-                if len(seqs):
-                    self._index.add(seqs, vectors)
                 if len(removed):
                     self._index.remove(removed)
+                    self._sampled_at = 0
+                if len(seqs):
+                    self._index.add(seqs, vectors)
+                self._last_removal = last_removal
                 if len(seqs) < _BLOCK:
                     return self._index
                 report(Progress(len(self._index), None, "reading the index"))
 
     def sample(self) -> "Seqs":
-        """Return up to 1000 random seqs, renewed when the index has grown or shrunk by a tenth."""
+        """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
         with self._turn:
             size = len(self._index)
-            if abs(size - self._sampled_at) > self._sampled_at // 10:
+            if size > self._sampled_at + self._sampled_at // 10:
                 self._sample, self._sampled_at = self._embeddings.sample(_SAMPLE), size
             return self._sample
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """What changes with every row that comes or goes."""
+        return self._index.last_seq, self._last_removal
 
     def status(self) -> IndexStatus:
         """Say what the index is and how much can be found with it."""

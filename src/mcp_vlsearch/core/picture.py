@@ -11,7 +11,7 @@ from mcp_vlsearch.core.digest import image_id, read_file
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.errors import QueryError
 
-__all__ = ["GivenPicture", "find_picture"]
+__all__ = ["MAX_BASE64", "GivenPicture", "find_picture"]
 
 MAX_BASE64: Final = 64 * 2**20
 """Characters of base64 at most: pictures of 48 MiB."""

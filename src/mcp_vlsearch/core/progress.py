@@ -1,6 +1,7 @@
 """How long work tells its caller where it stands, and how the caller stops it."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ class Progress:
     message: str
 
 
+_RECENT = 50
+"""Reports that the rate is taken over."""
+
 ProgressCallback = Callable[[Progress], None]
 """Called at least every few seconds. It may raise :class:`CancelledError` to stop the work between
 batches; what is finished stays."""
@@ -26,18 +30,23 @@ def silent(progress: Progress) -> None:
 
 
 class Meter:
-    """Counts finished work and reports it with rate and time left."""
+    """Counts finished work and reports it with rate and time left.
+
+    The rate is that of the latest reports: what went before (loading a model, files that came from
+    the cache) says nothing about the rest.
+    """
 
     def __init__(self, report: ProgressCallback, total: int, verb: str) -> None:
         self._report = report
         self._total = total
         self._verb = verb
         self._done = 0
-        self._started = time.monotonic()
+        self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
 
     def advance(self, count: int = 1) -> None:
         """Count finished work and report."""
         self._done += count
+        self._recent.append((time.monotonic(), self._done))
         self.report()
 
     def report(self) -> None:
@@ -45,11 +54,11 @@ class Meter:
         self._report(Progress(self._done, self._total, self._message()))
 
     def _message(self) -> str:
-        seconds = time.monotonic() - self._started
         text = f"{self._verb} {self._done} of {self._total}"
-        if not self._done or seconds < 0.5:
+        if len(self._recent) < 2:
             return text
-        rate = self._done / seconds
+        (began, before), (now, done) = self._recent[0], self._recent[-1]
+        rate = (done - before) / max(now - began, 1e-3)
         left = (self._total - self._done) / rate
         return f"{text}, {rate:.1f}/s, {_duration(left)} left"
 

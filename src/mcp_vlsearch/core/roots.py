@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from mcp_vlsearch.core.scan import PICTURE_SUFFIXES
 from mcp_vlsearch.errors import RootError
 
-__all__ = ["Roots", "is_below", "real"]
+__all__ = ["Roots", "absolute", "is_below", "real"]
 
 
 def real(path: str | Path) -> str:
@@ -25,8 +26,14 @@ def is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
+def absolute(path: str | Path) -> str:
+    """Return the absolute path with ``~`` and ``..`` resolved, and symlinks left as they are."""
+    real(path)
+    return os.path.abspath(Path(path).expanduser())  # noqa: PTH100 - Path keeps ".."
+
+
 class Roots:
-    """The folders that a library may read, resolved."""
+    """The folders (or single files) that a library may read, resolved."""
 
     def __init__(self, folders: Iterable[str | Path]) -> None:
         self.folders = sorted({real(folder) for folder in folders})
@@ -46,10 +53,20 @@ class Roots:
             )
         return resolved
 
-    def of(self, path: str) -> str:
-        """Return the root that a resolved path lies below; the innermost if there are several."""
-        return max((f for f in self.folders if is_below(path, f)), key=len)
+    def of(self, path: str) -> str | None:
+        """Return the root that a resolved path lies below, the innermost one, if there is one."""
+        return max((f for f in self.folders if is_below(path, f)), key=len, default=None)
+
+    def is_there(self, root: str) -> bool:
+        """Say whether a root can be looked at: it is there, or its place is and it was deleted."""
+        path = Path(root)
+        return path.exists() or (_is_picture(path) and path.parent.is_dir())
 
     def online(self, path: str) -> bool:
-        """Say whether the root of a resolved path is there; a path outside all roots is not."""
-        return any(Path(f).exists() for f in self.folders if is_below(path, f))
+        """Say whether the innermost root of a resolved path is there; without one it is not."""
+        root = self.of(path)
+        return root is not None and self.is_there(root)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES

@@ -2,18 +2,23 @@
 
 import time
 from dataclasses import dataclass, field
+from os.path import lexists
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.fence import Fence
 from mcp_vlsearch.core.filters import compile_filters
 from mcp_vlsearch.core.fuse import exclude, fuse
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.relevance import Background, judge, reaches
-from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.core.roots import Roots
+from mcp_vlsearch.errors import LibraryError, QueryError
 from mcp_vlsearch.types import Filters, Hit, MinRelevance, SearchResult
 
 if TYPE_CHECKING:
@@ -42,31 +47,47 @@ class SearchRequest:
 
 
 class Searcher:
-    """Runs searches over one fingerprint."""
+    """Runs searches over one fingerprint; with ``roots``, over what lies below them only."""
 
     def __init__(
-        self, catalog: Catalog, embeddings: Embeddings, encoder: EncoderSlot, index: IndexSlot
+        self,
+        catalog: Catalog,
+        embeddings: Embeddings,
+        encoder: EncoderSlot,
+        index: IndexSlot,
+        fence: Fence,
+        roots: Roots | None,
     ) -> None:
         self._catalog = catalog
         self._embeddings = embeddings
         self._encoder = encoder
         self._index = index
+        self._fence = fence
+        self._roots = roots
 
     def search(self, request: SearchRequest, report: ProgressCallback = silent) -> SearchResult:
-        """Return the nearest pictures, best first. Raises :class:`QueryError`."""
+        """Return the nearest pictures, best first.
+
+        Raises :class:`QueryError`, and :class:`LibraryError` if all pictures were indexed under
+        other settings.
+        """
         started = time.monotonic()
         if not 1 <= request.top_k <= 100:
             raise QueryError(f"top_k is {request.top_k}: give a number from 1 to 100")
         index = self._index.current(report)
+        if not len(index):
+            self._explain_emptiness()
         vector = self._vector(request, report)
-        allowed = self._allowed(request.filters)
-        searched = len(index) if allowed is None else len(allowed)
+        inside = self._fence.seqs(self._roots, self._index.version) if self._roots else None
+        total = len(index) if inside is None else len(inside)
+        allowed = self._allowed(request.filters, inside)
+        searched = total if allowed is None else len(allowed)
         scores, seqs = index.search(vector[None], min(request.top_k, max(searched, 1)), allowed)
         hits = self._describe(scores[0], seqs[0], self._background(index, vector))
         return SearchResult(
             queries=list(request.texts),
             hits=[hit for hit in hits if reaches(hit.relevance, request.min_relevance)],
-            total_images=len(index),
+            total_images=total,
             searched_images=searched,
             seconds=time.monotonic() - started,
         )
@@ -75,18 +96,29 @@ class Searcher:
         if request.vector is not None:
             return request.vector
         queries = [Query(text, request.image) for text in request.texts or ("",)]
-        if request.exclude:
-            queries.append(Query(request.exclude))
+        unwanted = request.exclude.strip()
+        if unwanted:
+            queries.append(Query(unwanted))
         vectors = self._encoder.encode_queries(queries, report)
-        if request.exclude:
+        if unwanted:
             return exclude(fuse(vectors[:-1]), vectors[-1])
         return fuse(vectors)
 
-    def _allowed(self, filters: Filters) -> "Seqs | None":
+    def _allowed(self, filters: Filters, inside: "Seqs | None") -> "Seqs | None":
         condition = compile_filters(filters)
         if condition is None:
-            return None
-        return self._catalog.allowed(condition, self._embeddings.fingerprint)
+            return inside
+        allowed = self._catalog.allowed(condition, self._embeddings.fingerprint)
+        return allowed if inside is None else np.intersect1d(allowed, inside, assume_unique=True)
+
+    def _explain_emptiness(self) -> None:
+        """Raise if the library has pictures, but no vectors of this encoder and its settings."""
+        used = self._catalog.indexed_with()
+        if used is not None:
+            raise LibraryError(
+                f"all pictures here were indexed with other settings ({used}): search with those, "
+                "or index again with these"
+            )
 
     def _background(self, index: "VectorIndex", vector: "Vectors") -> Background | None:
         sample = self._index.sample()
@@ -102,12 +134,13 @@ class Searcher:
         hits: list[Hit] = []
         for record in self._catalog.describe(list(found)):
             score = found[record.seq]
+            path, *others = self._shown(record.paths)
             hits.append(
                 Hit(
                     rank=len(hits) + 1,
                     image_id=record.image_id,
-                    path=record.paths[0],
-                    other_paths=list(record.paths[1:]),
+                    path=path,
+                    other_paths=others,
                     part=record.part,
                     score=score,
                     relevance=judge(score, background),
@@ -119,3 +152,8 @@ class Searcher:
                 )
             )
         return hits
+
+    def _shown(self, paths: tuple[str, ...]) -> list[str]:
+        """Return the paths that may be shown, those that are there first."""
+        inside = [p for p in paths if self._roots is None or self._roots.of(p)]
+        return inside if len(inside) < 2 else sorted(inside, key=lambda p: not lexists(p))

@@ -18,7 +18,10 @@ from mcp_vlsearch.errors import PluginError, VLSearchError
 from mcp_vlsearch.plugins import available
 from mcp_vlsearch.version import VERSION
 
-__all__ = ["LibraryServer", "build_server"]
+__all__ = ["GRACE", "LibraryServer", "build_server"]
+
+GRACE: Final = 2.0
+"""Seconds that calls whose client is gone get to finish their batch."""
 
 _WARM_UP_AFTER: Final = 0.5
 """Seconds after the first list of tools; importing torch would slow the answers before it."""

@@ -25,8 +25,8 @@ from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.progress import silent
 from mcp_vlsearch.encoders.wire import CARD, finished
 from mcp_vlsearch.errors import ImageError, QueryError, SettingsError, VLSearchError
+from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.server.embedding_requests import Input, answer, read_request
-from mcp_vlsearch.server.leaving import leave
 from mcp_vlsearch.server.listening import (
     LOCAL_NAMES,
     BearerToken,

@@ -7,8 +7,8 @@ from starlette.types import ASGIApp
 
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.picture import MAX_BASE64
-from mcp_vlsearch.server.building import build_server
-from mcp_vlsearch.server.leaving import leave
+from mcp_vlsearch.leaving import leave
+from mcp_vlsearch.server.building import GRACE, build_server
 from mcp_vlsearch.server.listening import (
     LOCAL_NAMES,
     BearerToken,
@@ -39,7 +39,7 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
         port = listening.getsockname()[1]
         say(f"serving MCP at http://{bracketed(host)}:{port}{_PATH}; Ctrl-C stops it")
         run(http_app(library, host, token), listening)
-    leave()
+        leave(grace=GRACE)  # the library still open, for the batch in flight
 
 
 def http_app(library: Library, host: str, token: str | None) -> ASGIApp:

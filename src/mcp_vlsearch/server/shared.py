@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.errors import VLSearchError
+from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.server.encoder import encoder_app
-from mcp_vlsearch.server.leaving import leave
 from mcp_vlsearch.server.listening import listen, run
 from mcp_vlsearch.settings import Settings
 

@@ -12,8 +12,8 @@ import numpy as np  # noqa: F401
 
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.encoders.shared import SharedEncoder
-from mcp_vlsearch.server.building import build_server
-from mcp_vlsearch.server.leaving import leave
+from mcp_vlsearch.leaving import leave
+from mcp_vlsearch.server.building import GRACE, build_server
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["serve_stdio"]
@@ -36,7 +36,7 @@ def serve_stdio(settings: Settings) -> None:
             anyio.run(server.run_over_stdio, wire)
         except* BrokenPipeError:  # the client went without closing stdin first
             pass
-    leave()
+        leave(grace=GRACE)  # the library still open, for the batch in flight
 
 
 def _take_stdout() -> TextIO:

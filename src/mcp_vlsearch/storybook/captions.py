@@ -22,6 +22,8 @@ from mcp_vlsearch.storybook.vocabulary import (
     Phrase,
 )
 
+__all__ = ["Caption", "Detail", "Fact", "Language", "caption", "facts_of"]
+
 Language = Literal["en", "zh"]
 Detail = Literal["terse", "phrase", "full"]
 Fact = tuple[str, ...]

@@ -18,6 +18,8 @@ from mcp_vlsearch.storybook.vocabulary import (
     STYLES,
 )
 
+__all__ = ["Change", "change"]
+
 
 @dataclass(frozen=True)
 class Change:

@@ -3,11 +3,13 @@
 import json
 import multiprocessing
 import random
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from mcp_vlsearch.errors import VLSearchError
 from mcp_vlsearch.storybook.captions import caption
 from mcp_vlsearch.storybook.scene import Pairs, Scene, sample_scene
 
@@ -15,8 +17,11 @@ __all__ = ["CAPTIONS", "draw_gallery"]
 
 CAPTIONS: Final = "captions.jsonl"
 
+_NAME: Final = re.compile(r"scene-\d{4,}\.png")
+_KEYS: Final = {"image", "caption", "caption_zh"}
 _WORTH_A_POOL: Final = 64
 """Pictures from which on the start of more processes pays."""
+_ELSEWHERE: Final = "give a folder that is new, or move it away"
 
 Task = tuple[Scene, Path]
 
@@ -32,7 +37,8 @@ def draw_gallery(
     """Draw ``scene-0001.png`` … into a folder and return its ``captions.jsonl``.
 
     Each line of that file holds ``image``, ``caption`` (English) and ``caption_zh`` (Chinese), both
-    in full. An earlier gallery in the folder is replaced. ``advance`` is called with the number of
+    in full. An earlier gallery in the folder is replaced; raises :class:`VLSearchError` if files of
+    somebody else have the names of the new one. ``advance`` is called with the number of
     pictures drawn since the last call, and may raise to stop. With ``workers`` over 1 large
     galleries are drawn in that many processes.
     """
@@ -45,24 +51,37 @@ def draw_gallery(
         chinese = caption(scene, rng, "zh", "full").text
         lines.append({"image": name, "caption": english, "caption_zh": chinese})
         tasks.append((scene, folder / name))
-    folder.mkdir(parents=True, exist_ok=True)
     captions = folder / CAPTIONS
-    _clear(captions, keep={line["image"] for line in lines})
-    for _ in _drawn(tasks, workers):
-        advance(1)
+    names = {line["image"] for line in lines}
+    earlier = _earlier(captions)
+    if taken := sorted(name for name in names - earlier if (folder / name).exists()):
+        raise VLSearchError(f"{folder} has a {taken[0]} that was not drawn here: {_ELSEWHERE}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in earlier - names:
+        (folder / name).unlink(missing_ok=True)
+    # Before the pictures, so that those of a drawing that is stopped are known as ours.
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     captions.write_text(text, "utf-8", newline="\n")
+    for _ in _drawn(tasks, workers):
+        advance(1)
     return captions
 
 
-def _clear(captions: Path, keep: set[str]) -> None:
-    """Delete the pictures that an earlier gallery listed and this one does not have."""
-    if captions.exists():
-        listed = {json.loads(line)["image"] for line in captions.read_text("utf-8").splitlines()}
-        captions.unlink()
-        for name in listed - keep:
-            if Path(name).match("scene-*.png") and Path(name).name == name:
-                captions.with_name(name).unlink(missing_ok=True)
+def _earlier(captions: Path) -> set[str]:
+    """Return the pictures of an earlier gallery, which is known by the form of every line."""
+    try:
+        lines = [json.loads(line) for line in captions.read_text("utf-8").splitlines()]
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError):
+        lines = [None]  # not JSON lines
+    if not all(isinstance(line, dict) and _is_ours(line) for line in lines):
+        raise VLSearchError(f"{captions} is not from an earlier drawing: {_ELSEWHERE}")
+    return {line["image"] for line in lines}
+
+
+def _is_ours(line: dict[str, object]) -> bool:
+    return line.keys() == _KEYS and _NAME.fullmatch(str(line["image"])) is not None
 
 
 def _drawn(tasks: list[Task], workers: int) -> Iterator[None]:

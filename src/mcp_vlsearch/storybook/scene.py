@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 from mcp_vlsearch.storybook.vocabulary import COLOURS, OBJECTS, SETTINGS, SIGN_WORDS, STYLES
 
+__all__ = ["Item", "Pairs", "Scene", "held_out", "sample_scene"]
+
 Pairs = Literal["all", "training", "held-out"]
 Layout = Literal["single", "beside", "stacked", "trio"]
 

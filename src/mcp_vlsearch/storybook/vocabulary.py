@@ -6,6 +6,20 @@ Held as plain data so that drawing, captions, training and tests all read one li
 from dataclasses import dataclass
 from typing import Final
 
+__all__ = [
+    "COLOURS",
+    "COLOURS_ZH",
+    "NUMBERS_EN",
+    "NUMBERS_ZH",
+    "OBJECTS",
+    "SETTINGS",
+    "SIGN",
+    "SIGN_WORDS",
+    "STYLES",
+    "Noun",
+    "Phrase",
+]
+
 
 @dataclass(frozen=True)
 class Noun:

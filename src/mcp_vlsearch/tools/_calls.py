@@ -13,6 +13,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.errors import CancelledError, VLSearchError
 
+__all__ = ["Relay", "Rising", "call"]
+
 T = TypeVar("T")
 Send = Callable[[float, float | None, str | None], Awaitable[None]]
 

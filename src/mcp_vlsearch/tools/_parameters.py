@@ -7,6 +7,8 @@ from pydantic import Field
 
 from mcp_vlsearch.types import Filters, MinRelevance
 
+__all__ = ["NO_FILTERS", "READS", "FiltersParameter", "MinRelevanceParameter", "Paths", "TopK"]
+
 TopK = Annotated[int, Field(ge=1, le=100, description="How many hits to return at most.")]
 
 FiltersParameter = Annotated[

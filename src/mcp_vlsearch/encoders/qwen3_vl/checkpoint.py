@@ -1,5 +1,6 @@
 """From the setting ``model`` to a folder that holds a Qwen3-VL, and what kind of one it is."""
 
+import logging
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ BUILT_IN: Final = "storybook"
 # Checkpoints allow up to 16 million pixels, 16 thousand tokens a picture. Retrieval gains flatten
 # long before that, and every token costs time.
 DEFAULT_MAX_PIXELS: Final = 512 * 512
+# Where a Sentence Transformers model says so: it was saved for its vectors.
+_SENTENCE_FILES: Final = ("modules.json", "config_sentence_transformers.json")
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 # What transformers' Qwen3-VL processor does where a checkpoint says nothing.
 _PROCESSOR: Final[dict[str, Any]] = {
@@ -30,6 +33,10 @@ _PROCESSOR: Final[dict[str, Any]] = {
     "image_std": (0.5, 0.5, 0.5),
     "resample": 3,  # bicubic
 }
+
+Pooling = Literal["last", "mean"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,17 +75,21 @@ class Checkpoint:
             ) from error
 
     @property
-    def pooling(self) -> Literal["last", "mean"]:
+    def pooling(self) -> Pooling:
         """How token states become a vector, as far as the checkpoint says.
 
         Embedding checkpoints are trained on the last token's state. Instruct and Thinking are
         trained for no vector at all; the mean over tokens serves them best.
         """
-        return (
-            self._pooling_of_config()
-            or self._pooling_of_sentence_transformers()
-            or self._pooling_of_name()
-        )
+        said = self._pooling_of_config() or self._pooling_of_sentence_transformers()
+        if said:
+            pooling, reason = said, "it says so"
+        elif evidence := self._evidence_of_embedding():
+            pooling, reason = "last", f"an embedding checkpoint by {evidence}"
+        else:
+            pooling, reason = "mean", "nothing says that it is an embedding checkpoint"
+        logger.info("pooling of %s: %s, %s", self.model, pooling, reason)
+        return pooling
 
     def pixel_format(self, max_pixels: int | None) -> PixelFormat:
         """Return how pictures are prepared; ``max_pixels`` overrides the checkpoint's budget."""
@@ -119,11 +130,11 @@ class Checkpoint:
             )
         return weights
 
-    def _pooling_of_config(self) -> Literal["last", "mean"] | None:
+    def _pooling_of_config(self) -> Pooling | None:
         said = self.config.get("mcp_vlsearch", {}).get("pooling")
         return said if said in ("last", "mean") else None
 
-    def _pooling_of_sentence_transformers(self) -> Literal["last", "mean"] | None:
+    def _pooling_of_sentence_transformers(self) -> Pooling | None:
         path = self.folder / "1_Pooling" / "config.json"
         values = _read(self.model, path) if path.is_file() else {}
         mode = values.get("pooling_mode")
@@ -133,11 +144,32 @@ class Checkpoint:
             return "mean"
         return None
 
-    def _pooling_of_name(self) -> Literal["last", "mean"]:
-        if "embedding" in Path(self.model).name.lower():
-            return "last"
-        # saved without the head that makes it talk: meant for its states
-        return "last" if self.config.get("architectures") == ["Qwen3VLModel"] else "mean"
+    def _evidence_of_embedding(self) -> str | None:
+        """Return what tells that the checkpoint was made for vectors, the surest first."""
+        if self.config.get("architectures") == ["Qwen3VLModel"]:
+            return "its architecture"  # saved without the head that makes it talk
+        for name in _SENTENCE_FILES:
+            if (self.folder / name).is_file():
+                return name
+        if "embedding" in str(self.config.get("_name_or_path", "")).lower():
+            return "the name in its config.json"
+        if "qwen3-vl-embedding" in self._model_card().lower():
+            return "its README.md"
+        if any("embedding" in name.lower() for name in self._names()):
+            return "its name"
+        return None
+
+    def _model_card(self) -> str:
+        try:
+            return (self.folder / "README.md").read_text("utf-8", errors="replace")
+        except OSError:  # few copies have one
+            return ""
+
+    def _names(self) -> list[str]:
+        """Return the checkpoint's names; a folder of the hub's cache has it two levels up."""
+        folder = self.folder.resolve()
+        named = folder.parent.parent if folder.parent.name == "snapshots" else folder
+        return [Path(self.model).name, named.name]
 
 
 def open_checkpoint(model: str) -> Checkpoint:

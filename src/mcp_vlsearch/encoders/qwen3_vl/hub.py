@@ -22,7 +22,7 @@ from mcp_vlsearch.errors import CheckpointError
 
 __all__ = ["snapshot"]
 
-_PATTERNS: Final = ["*.safetensors", "*.json", "*.txt"]
+_PATTERNS: Final = ["*.safetensors", "*.json", "*.txt", "README.md"]
 _INSTEAD: Final = "or give --model a local directory, or try --model storybook"
 
 logger = logging.getLogger(__name__)

@@ -2,6 +2,8 @@
 
 from mcp_vlsearch.storybook.drawing.pen import INK, RGB, Pen, shade, tint
 
+__all__ = ["bird", "butterfly", "cat", "dog", "duck", "fish", "owl", "rabbit", "snail", "turtle"]
+
 _WHITE: RGB = (255, 255, 255)
 _BEAK: RGB = (245, 160, 40)
 

@@ -14,6 +14,8 @@ from mcp_vlsearch.storybook.drawing.styles import finish, outline
 from mcp_vlsearch.storybook.scene import Item, Scene
 from mcp_vlsearch.storybook.vocabulary import COLOURS
 
+__all__ = ["draw"]
+
 _STEP: Final = 32
 _SUPERSAMPLING: Final = 2
 _GREY_RIM: Final = 0.016

@@ -2,6 +2,20 @@
 
 from mcp_vlsearch.storybook.drawing.pen import INK, RGB, Pen, shade, tint
 
+__all__ = [
+    "bell",
+    "book",
+    "bottle",
+    "chair",
+    "clock",
+    "cup",
+    "house",
+    "key",
+    "lamp",
+    "table",
+    "umbrella",
+]
+
 _GLASS: RGB = (255, 240, 170)
 _WOOD: RGB = (140, 95, 55)
 _PAPER: RGB = (250, 248, 238)

@@ -6,6 +6,8 @@ from typing import Final
 
 from mcp_vlsearch.storybook.scene import Item, Scene
 
+__all__ = ["Box", "boxes"]
+
 Box = tuple[float, float, float, float]
 """Left, top, width and height, in pixels."""
 

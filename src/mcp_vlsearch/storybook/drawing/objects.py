@@ -6,6 +6,8 @@ from typing import Final
 from mcp_vlsearch.storybook.drawing import animals, household, plants_and_food, toys, vehicles
 from mcp_vlsearch.storybook.drawing.pen import RGB, Pen
 
+__all__ = ["DRAW"]
+
 DRAW: Final[dict[str, Callable[[Pen, RGB], None]]] = {
     "cat": animals.cat,
     "dog": animals.dog,

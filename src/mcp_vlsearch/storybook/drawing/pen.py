@@ -10,6 +10,8 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
+__all__ = ["INK", "RGB", "Pen", "shade", "tint"]
+
 RGB = tuple[int, int, int]
 Point = tuple[float, float]
 

@@ -2,6 +2,19 @@
 
 from mcp_vlsearch.storybook.drawing.pen import RGB, Pen, shade, tint
 
+__all__ = [
+    "apple",
+    "banana",
+    "cactus",
+    "cake",
+    "carrot",
+    "flower",
+    "ice_cream",
+    "leaf",
+    "mushroom",
+    "tree",
+]
+
 _STEM: RGB = (100, 75, 45)
 _LEAF: RGB = (90, 165, 75)
 _CREAM: RGB = (250, 235, 205)

@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw
 
 from mcp_vlsearch.storybook.drawing.pen import RGB, Pen, shade, tint
 
+__all__ = ["paint"]
+
 
 @dataclass(frozen=True)
 class _Sheet:

@@ -7,6 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mcp_vlsearch.storybook.drawing.pen import INK, RGB, Pen, shade, tint
 
+__all__ = ["sign"]
+
 _POST: Final[RGB] = (122, 98, 78)
 _BOARD: Final = 0.74
 """The board's share of the sign's height; its posts have the rest."""

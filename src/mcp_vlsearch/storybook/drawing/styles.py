@@ -11,6 +11,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from mcp_vlsearch.storybook.drawing.pen import INK
 
+__all__ = ["finish", "outline"]
+
 _OUTLINES: Final = {"cartoon": 0.032, "crayon": 0.014}
 _PAPER: Final = (250, 247, 240)
 _TEXTURE: Final = 1024

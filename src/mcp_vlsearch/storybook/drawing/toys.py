@@ -4,6 +4,8 @@ import math
 
 from mcp_vlsearch.storybook.drawing.pen import INK, RGB, Pen, shade, tint
 
+__all__ = ["ball", "gift", "guitar", "hat", "heart", "kite", "robot", "shoe", "star"]
+
 _WOOD: RGB = (120, 80, 45)
 _METAL: RGB = (165, 170, 180)
 

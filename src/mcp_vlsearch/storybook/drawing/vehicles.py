@@ -2,6 +2,8 @@
 
 from mcp_vlsearch.storybook.drawing.pen import INK, RGB, Pen, shade, tint
 
+__all__ = ["airplane", "bicycle", "boat", "bus", "car", "hot_air_balloon", "rocket", "train"]
+
 _GLASS: RGB = (190, 225, 245)
 _METAL: RGB = (150, 155, 165)
 

@@ -1,0 +1,38 @@
+"""Which images a search may find where its roots are given: none that lie outside them.
+
+Libraries are shared: a server with ``--root ~/work`` must not show what another one has indexed.
+"""
+
+import threading
+from typing import TYPE_CHECKING
+
+from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.core.roots import Roots
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Seqs
+
+__all__ = ["Fence"]
+
+
+class Fence:
+    """Knows the seqs below the roots, as long as neither index nor roots change."""
+
+    def __init__(self, catalog: Catalog, fingerprint: str) -> None:
+        self._catalog = catalog
+        self._fingerprint = fingerprint
+        self._key: object = None
+        self._seqs: Seqs | None = None
+        self._turn = threading.Lock()
+
+    def seqs(self, roots: Roots, version: tuple[int, int]) -> "Seqs | None":
+        """Return the seqs of images below the roots, sorted; None if that is all of them."""
+        with self._turn:
+            key = (tuple(roots.folders), version)
+            if key != self._key:
+                outside = self._catalog.any_outside(roots.folders)
+                self._seqs = (
+                    self._catalog.seqs_below(roots.folders, self._fingerprint) if outside else None
+                )
+                self._key = key
+            return self._seqs
