@@ -50,7 +50,8 @@ def _interruptible() -> Iterator[threading.Event]:
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         interrupted.set()
-        signal.signal(signal.SIGINT, before)
+        # Not the handler from before: a shell's background job starts with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         # Not through sys.stderr, which this handler may have interrupted in mid-write.
         os.write(2, _STOPPING)
 
