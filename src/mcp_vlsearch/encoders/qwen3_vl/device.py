@@ -10,6 +10,7 @@ from mcp_vlsearch.errors import EncoderError, SettingsError
 from mcp_vlsearch.settings import Device, Precision
 
 __all__ = [
+    "BATCH_TOKENS",
     "DTYPES",
     "choose_batch_size",
     "choose_device",
@@ -22,7 +23,7 @@ DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.fl
 # Above this size fp32 weights fill the memory of an ordinary machine.
 _LARGE: Final = 1_000_000_000
 # Image tokens that one batch should carry: enough to keep the device busy, few enough to fit.
-_BATCH_TOKENS: Final = {"cpu": 1024, "mps": 4096, "cuda": 16384}
+BATCH_TOKENS: Final = {"cpu": 1024, "mps": 4096, "cuda": 16384}
 _BATCH_IMAGES: Final = {"cpu": 32, "mps": 32, "cuda": 64}
 # torch has an error of its own for memory on a GPU only
 _OUT_OF_MEMORY: Final = ("out of memory", "not enough memory", "can't allocate memory")
@@ -60,7 +61,7 @@ def choose_precision(wanted: Precision, device: str, parameters: int) -> str:
 
 def choose_batch_size(device: str, image_tokens: int) -> int:
     """Return how many pictures of so many tokens go well through the device at once."""
-    return max(1, min(_BATCH_IMAGES[device], _BATCH_TOKENS[device] // image_tokens))
+    return max(1, min(_BATCH_IMAGES[device], BATCH_TOKENS[device] // image_tokens))
 
 
 @contextmanager
