@@ -16,7 +16,7 @@ ENVIRONMENT_PREFIX: Final = "MCP_VLSEARCH_"
 CONFIG_FILE: Final = "config.toml"
 DEFAULT_MODEL: Final = "Qwen/Qwen3-VL-Embedding-2B"
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Pooling = Literal["auto", "last", "mean"]
 Rewrite = Literal["off", "template", "model"]

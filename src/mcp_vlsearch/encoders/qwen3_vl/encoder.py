@@ -23,6 +23,7 @@ from mcp_vlsearch.encoders.qwen3_vl.device import (
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
 from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Tokens, instruct
+from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, check_quantised
 from mcp_vlsearch.errors import EncoderError, SettingsError
 from mcp_vlsearch.settings import Settings
 
@@ -39,7 +40,8 @@ class Qwen3VLEncoder:
 
     Construction finds the checkpoint (and downloads a hub id that is not on this machine) and
     reads its config, not its weights. Raises :class:`CheckpointError` if there is no usable
-    checkpoint, and :class:`SettingsError` for a device or dim that it can't have.
+    checkpoint, :class:`SettingsError` for a device, dim or precision that it can't have, and
+    :class:`MissingExtraError` for one that needs another package.
     """
 
     name = "qwen3-vl"
@@ -49,6 +51,8 @@ class Qwen3VLEncoder:
         self.model = settings.model
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device, checkpoint.parameters)
+        if self.precision in QUANTISED:
+            check_quantised(self.precision, self.device, checkpoint.config["text_config"])
         self.dim = _dim(settings, checkpoint)
         self.pooling: Literal["last", "mean"] = (
             checkpoint.pooling if settings.pooling == "auto" else settings.pooling
