@@ -35,7 +35,7 @@ PINNED: Final = (
 )  # fmt: skip
 """What the first ``index`` writes into ``config.toml``: the choices that vectors depend on."""
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Pooling = Literal["auto", "last", "mean"]
 Share = Literal["auto", "off"]

@@ -75,6 +75,7 @@ def test_auto_precision_fits_device_and_size(
     monkeypatch: pytest.MonkeyPatch, where: str, parameters: int, has_bf16: bool, precision: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
+    monkeypatch.setattr(device, "has_bitsandbytes", lambda: False)
     assert device.choose_precision("auto", where, parameters) == precision
     assert device.choose_precision("fp32", where, parameters) == "fp32"
 

@@ -133,8 +133,7 @@ def test_too_little_memory_says_what_to_make_smaller(
 
     encoder = make(embedding)
     encoder.load()
-    monkeypatch.setattr(encoder._loaded[1], "_model", fail)  # type: ignore[index]
-    monkeypatch.setattr(fail, "device", torch.device("cpu"), raising=False)
+    monkeypatch.setattr(encoder._loaded[1], "_forward", fail)  # type: ignore[index]
     with pytest.raises(EncoderError) as error:
         encoder.encode_queries([Query("cat")])
     assert "not enough memory to encode a batch: use a smaller --max-pixels" in one_line(error)

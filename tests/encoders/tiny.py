@@ -91,6 +91,18 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
     )
 
 
+def wide_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
+    """All widths of the text layers multiples of 64, and weights of a usual spread."""
+    config = tiny_config(tokenizer)
+    text = config.text_config
+    text.hidden_size = config.vision_config.out_hidden_size = 256
+    text.num_attention_heads, text.num_key_value_heads, text.head_dim = 4, 2, 64
+    text.intermediate_size = 512
+    text.rope_parameters["mrope_section"] = [12, 10, 10]
+    text.initializer_range = 0.02
+    return config
+
+
 def save_checkpoint(
     folder: Path,
     kind: Literal["embedding", "instruct"] = "embedding",
@@ -98,12 +110,13 @@ def save_checkpoint(
     dtype: torch.dtype = torch.float32,
     appends_end: bool = False,
     shard_size: str = "1GB",
+    wide: bool = False,
 ) -> Path:
     """Write a checkpoint as save_pretrained does; an Instruct one has a language head."""
     logging.disable_progress_bar()
     torch.manual_seed(7)
     tokenizer = tiny_tokenizer(appends_end=appends_end)
-    config = tiny_config(tokenizer)
+    config = wide_config(tokenizer) if wide else tiny_config(tokenizer)
     model_class = Qwen3VLModel if kind == "embedding" else Qwen3VLForConditionalGeneration
     model_class(config).to(dtype).save_pretrained(folder, max_shard_size=shard_size)
     tokenizer.save_pretrained(folder)

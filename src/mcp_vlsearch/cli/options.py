@@ -40,7 +40,10 @@ SETTINGS: Final[dict[str, object]] = {
         str, "--model", "Checkpoint: a hub id, a local directory, or storybook.", "ID"
     ),
     "precision": _setting(
-        str, "--precision", "Number format of the weights: auto, fp32, bf16, fp16.", "NAME"
+        str,
+        "--precision",
+        "Number format of the weights: auto, fp32, bf16, fp16, int8, nf4.",
+        "NAME",
     ),
     "device": _setting(str, "--device", "Where the encoder runs: auto, cuda, mps, cpu.", "NAME"),
     "dim": _setting(int, "--dim", "Matryoshka truncation of the vectors.", "N"),

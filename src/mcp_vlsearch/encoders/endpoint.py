@@ -12,7 +12,7 @@ import httpx2
 
 from mcp_vlsearch.errors import EncoderError, SettingsError
 
-__all__ = ["Endpoint", "UnreachableError"]
+__all__ = ["ANSWER", "ATTEMPTS", "CONCURRENT", "Endpoint", "UnreachableError"]
 
 CONCURRENT: Final = 16
 """Requests at most that are under way; the server puts those together into batches."""

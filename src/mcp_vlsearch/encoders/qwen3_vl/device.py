@@ -1,29 +1,36 @@
 """Where the model runs, in which number format, and what to say when memory runs out."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import torch
 
+from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, has_bitsandbytes
 from mcp_vlsearch.errors import EncoderError, SettingsError
 from mcp_vlsearch.settings import Device, Precision
 
 __all__ = [
-    "DTYPES",
+    "BATCH_TOKENS",
     "choose_batch_size",
     "choose_device",
     "choose_precision",
+    "compute_dtype",
     "is_out_of_memory",
     "memory_explained",
 ]
 
-DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Above this size fp32 weights fill the memory of an ordinary machine.
 _LARGE: Final = 1_000_000_000
+# Bytes a weight takes, with the embedding and the vision tower in 16 bits; and what work takes.
+_BYTES: Final = {"bf16": 2.0, "fp16": 2.0, "int8": 1.4, "nf4": 1.0}
+_WORK: Final = 1.5 * 2**30
 # Image tokens that one batch should carry: enough to keep the device busy, few enough to fit.
-_BATCH_TOKENS: Final = {"cpu": 1024, "mps": 4096, "cuda": 16384}
+BATCH_TOKENS: Final = {"cpu": 1024, "mps": 4096, "cuda": 16384}
 _BATCH_IMAGES: Final = {"cpu": 32, "mps": 32, "cuda": 64}
+logger = logging.getLogger(__name__)
 # torch has an error of its own for memory on a GPU only
 _OUT_OF_MEMORY: Final = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -48,19 +55,44 @@ def choose_device(wanted: Device) -> str:
 
 
 def choose_precision(wanted: Precision, device: str, parameters: int) -> str:
-    """Return ``fp32``, ``bf16`` or ``fp16``; auto fits device and model size."""
+    """Return the precision; auto fits device, model size and the device's memory.
+
+    It is the memory that the device has, not what is free now: vectors depend on the precision,
+    and must not on what else happens to run.
+    """
     if wanted != "auto":
         return wanted
-    if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    chosen = _usual_precision(device, parameters)
+    if device == "cuda" and has_bitsandbytes():
+        memory = torch.cuda.get_device_properties(0).total_memory
+        fitting = (p for p in (chosen, *QUANTISED) if parameters * _BYTES[p] + _WORK <= memory)
+        chosen = next(fitting, QUANTISED[-1])
+    logger.info("precision %s chosen for %d weights on %s", chosen, parameters, device)
+    return chosen
+
+
+def _usual_precision(device: str, parameters: int) -> str:
     if device == "mps":
         return "fp16"
+    if device == "cuda":
+        return "bf16" if _has_bf16() else "fp16"
     return "bf16" if parameters > _LARGE else "fp32"
+
+
+def compute_dtype(precision: str, device: str) -> torch.dtype:
+    """Return the number format of what is computed; of quantised layers, the one around them."""
+    if precision in QUANTISED:
+        return torch.float16 if device == "cuda" and not _has_bf16() else torch.bfloat16
+    return _DTYPES[precision]
+
+
+def _has_bf16() -> bool:
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def choose_batch_size(device: str, image_tokens: int) -> int:
     """Return how many pictures of so many tokens go well through the device at once."""
-    return max(1, min(_BATCH_IMAGES[device], _BATCH_TOKENS[device] // image_tokens))
+    return max(1, min(_BATCH_IMAGES[device], BATCH_TOKENS[device] // image_tokens))
 
 
 @contextmanager

@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.encoders.qwen3_vl.batching import Batches
 from mcp_vlsearch.encoders.qwen3_vl.checkpoint import Checkpoint, open_checkpoint
 from mcp_vlsearch.encoders.qwen3_vl.device import (
+    BATCH_TOKENS,
     choose_batch_size,
     choose_device,
     choose_precision,
     memory_explained,
 )
-from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt, StockForward
+from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
+from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Tokens, instruct
+from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, check_quantised
 from mcp_vlsearch.errors import EncoderError, SettingsError
 from mcp_vlsearch.settings import Settings
 
@@ -36,7 +40,8 @@ class Qwen3VLEncoder:
 
     Construction finds the checkpoint (and downloads a hub id that is not on this machine) and
     reads its config, not its weights. Raises :class:`CheckpointError` if there is no usable
-    checkpoint, and :class:`SettingsError` for a device or dim that it can't have.
+    checkpoint, :class:`SettingsError` for a device, dim or precision that it can't have, and
+    :class:`MissingExtraError` for one that needs another package.
     """
 
     name = "qwen3-vl"
@@ -46,6 +51,8 @@ class Qwen3VLEncoder:
         self.model = settings.model
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device, checkpoint.parameters)
+        if self.precision in QUANTISED:
+            check_quantised(self.precision, self.device, checkpoint.config["text_config"])
         self.dim = _dim(settings, checkpoint)
         self.pooling: Literal["last", "mean"] = (
             checkpoint.pooling if settings.pooling == "auto" else settings.pooling
@@ -56,9 +63,10 @@ class Qwen3VLEncoder:
         self._query_instruction = instruct(settings.query_instruction)
         tokens = self._pixels.max_pixels // self._pixels.cell**2
         self.batch_size = settings.batch_size or choose_batch_size(self.device, tokens)
+        self._most = settings.batch_size
         self.fingerprint = self._fingerprint()
         self._lock = threading.Lock()
-        self._loaded: tuple[Tokens, StockForward] | None = None
+        self._loaded: tuple[Tokens, Batches] | None = None
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height in pixels at which a picture of the given size is seen."""
@@ -88,16 +96,18 @@ class Qwen3VLEncoder:
 
     def _encode(self, queries: Sequence[Query], instruction: str) -> NDArray[np.float32]:
         vectors = np.empty((len(queries), self.dim), np.float32)
+        if not queries:
+            return vectors
+        tokens, batches = self._parts()
         order = sorted(range(len(queries)), key=lambda i: self._shape(queries[i]))
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            vectors[rows] = self._encode_batch([queries[i] for i in rows], instruction)
+        for batch in batches.cut([self._tokens_about(queries[i]) for i in order]):
+            rows = [order[i] for i in batch]
+            prompts = [self._prompt(tokens, queries[i], instruction) for i in rows]
+            with memory_explained(EncoderError, _BATCH_TOO_LARGE):
+                vectors[rows] = self._vectors(batches.run(prompts))
         return vectors
 
-    def _encode_batch(self, queries: Sequence[Query], instruction: str) -> NDArray[np.float32]:
-        tokens, forward = self._parts()
-        with memory_explained(EncoderError, _BATCH_TOO_LARGE):
-            states = forward([self._prompt(tokens, query, instruction) for query in queries])
+    def _vectors(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
         if not np.isfinite(states).all():
             raise EncoderError(self._overflow())
         states = states[:, : self.dim]
@@ -105,20 +115,27 @@ class Qwen3VLEncoder:
         return vectors
 
     def _shape(self, query: Query) -> tuple[int, tuple[int, int], int]:
-        """Return a key that brings together what needs no padding to go together."""
+        """Return a key that brings together what goes well together."""
         if query.image is None:
             return 0, (0, 0), len(query.text)
         size = self.target_size(*query.image.size)
         return size[0] * size[1], size, len(query.text)
 
+    def _tokens_about(self, query: Query) -> int:
+        """Return about how many tokens a query has that no other one has."""
+        seen = 0 if query.image is None else self._pixels.image_tokens(*query.image.size)
+        return seen + len(query.text) // 4 + 1
+
     def _prompt(self, tokens: Tokens, query: Query, instruction: str) -> Prompt:
         if query.image is None:
-            return Prompt(tokens(instruction, query.text, 0))
+            ids = tokens(instruction, query.text, 0)
+            return Prompt(ids, None, tokens.constant(instruction, ids, picture=False))
         picture = self._pixels.patches(query.image)
         count = picture.rows * picture.columns // self._pixels.merge**2
-        return Prompt(tokens(instruction, query.text, count), picture)
+        ids = tokens(instruction, query.text, count)
+        return Prompt(ids, picture, tokens.constant(instruction, ids, picture=True))
 
-    def _parts(self) -> tuple[Tokens, StockForward]:
+    def _parts(self) -> tuple[Tokens, Batches]:
         with self._lock:
             if self._loaded is None:
                 # transformers takes seconds to import, which construction must not
@@ -127,9 +144,10 @@ class Qwen3VLEncoder:
                 checkpoint = self._checkpoint
                 tokenizer = load_tokenizer(checkpoint)
                 model = load_model(checkpoint, self.device, self.precision)
+                forward = FastForward(model, checkpoint.image_token, self._pixels, self.pooling)
                 self._loaded = (
                     Tokens(tokenizer, checkpoint.image_token),
-                    StockForward(model, checkpoint.image_token, self._pixels, self.pooling),
+                    Batches(forward, BATCH_TOKENS[self.device], self._most),
                 )
             return self._loaded
 

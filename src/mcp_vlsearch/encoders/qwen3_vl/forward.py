@@ -20,10 +20,14 @@ __all__ = ["Prompt", "StockForward", "pixel_values"]
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids, int64 of shape (tokens,), and the picture that its image tokens stand for."""
+    """Token ids, int64 of shape (tokens,), and the picture that its image tokens stand for.
+
+    The first ``constant`` tokens are the same in many prompts.
+    """
 
     ids: NDArray[np.int64]
     picture: Patches | None = None
+    constant: int = 0
 
 
 class StockForward:

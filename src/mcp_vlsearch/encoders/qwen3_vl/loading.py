@@ -7,8 +7,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen3VLModel
 from transformers.utils import logging as transformers_logging
 
 from mcp_vlsearch.encoders.qwen3_vl.checkpoint import Checkpoint
-from mcp_vlsearch.encoders.qwen3_vl.device import DTYPES, is_out_of_memory, memory_explained
+from mcp_vlsearch.encoders.qwen3_vl.device import (
+    compute_dtype,
+    is_out_of_memory,
+    memory_explained,
+)
 from mcp_vlsearch.encoders.qwen3_vl.prompt import IMAGE_PAD
+from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantise
 from mcp_vlsearch.errors import CheckpointError
 
 __all__ = ["load_model", "load_tokenizer"]
@@ -31,23 +36,26 @@ def load_model(checkpoint: Checkpoint, device: str, precision: str) -> Qwen3VLMo
 
     Raises :class:`CheckpointError` if weights are missing, damaged or too large for memory.
     """
+    smaller = "bf16" if precision == "fp32" else "nf4"
     with (
         memory_explained(
             CheckpointError,
             f"not enough memory for {checkpoint.model!r} in {precision}: "
-            "use --precision bf16, or a smaller checkpoint",
+            f"use --precision {smaller}, or a smaller checkpoint",
         ),
         _quiet(),
         _explained(checkpoint, "weights"),
     ):
         model, report = Qwen3VLModel.from_pretrained(
             checkpoint.folder,
-            dtype=DTYPES[precision],
+            dtype=compute_dtype(precision, device),
             attn_implementation="sdpa",
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
+        if precision in QUANTISED:
+            quantise(model.language_model, precision, device)
         model = model.to(device).eval()
     # transformers fills what it can't use with random numbers and only warns
     if unfit := sorted(report["missing_keys"] | {name for name, *_ in report["mismatched_keys"]}):

@@ -38,12 +38,18 @@ def prompt(instruction: str, text: str = "", *, picture: bool = False) -> str:
     """Return the prompt for a text, a picture or both, with one pad token for the picture."""
     # typed special tokens must stay text: they would end the message or stand for a picture
     text = text.strip()[:MAX_CHARACTERS].replace("<|", "< |")
-    seen = f"<|vision_start|>{IMAGE_PAD}<|vision_end|>" if picture else ""
+    seen = f"{IMAGE_PAD}<|vision_end|>" if picture else ""
     return (
-        f"<|im_start|>system\n{instruct(instruction)}<|im_end|>\n"
-        f"<|im_start|>user\n{seen}{text or ('' if picture else NOTHING)}<|im_end|>\n"
+        f"{_beginning(instruction, picture=picture)}"
+        f"{seen}{text or ('' if picture else NOTHING)}<|im_end|>\n"
         f"<|im_start|>assistant\n"
     )
+
+
+def _beginning(instruction: str, *, picture: bool) -> str:
+    """Return what is the same for all pictures, or for all texts, under one instruction."""
+    seen = "<|vision_start|>" if picture else ""
+    return f"<|im_start|>system\n{instruct(instruction)}<|im_end|>\n<|im_start|>user\n{seen}"
 
 
 class Tokens:
@@ -59,6 +65,14 @@ class Tokens:
         """Return the ids, shape (tokens,); ``image_tokens`` is 0 where there is no picture."""
         ids = self._ids(prompt(instruction, text, picture=image_tokens > 0))
         return np.repeat(ids, np.where(ids == self._image_token, image_tokens, 1))
+
+    def constant(self, instruction: str, ids: NDArray[np.int64], *, picture: bool) -> int:
+        """Return how many of a prompt's first tokens are the same whatever text or picture."""
+        beginning = self._ids(_beginning(instruction, picture=picture))
+        # the last token of the beginning may differ where the tokenizer joins it with the text
+        shorter = min(len(beginning), len(ids) - 1)
+        differ = beginning[:shorter] != ids[:shorter]
+        return int(differ.argmax()) if differ.any() else shorter
 
     def _tokenize(self, text: str) -> NDArray[np.int64]:
         # special tokens are asked for since some checkpoints' tokenizers append one to pool at

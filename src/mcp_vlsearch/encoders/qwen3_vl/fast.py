@@ -1,0 +1,140 @@
+"""From prompts to one state per prompt: packed, without padding, what is constant computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt
+from mcp_vlsearch.encoders.qwen3_vl.packing import Run, to_device
+from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
+from mcp_vlsearch.encoders.qwen3_vl.text import KeysAndValues, Packed, TextLayers
+from mcp_vlsearch.encoders.qwen3_vl.vision import VisionTower
+
+if TYPE_CHECKING:
+    from transformers import Qwen3VLModel
+
+__all__ = ["FastForward"]
+
+_PREFIXES: Final = 8
+_LAYOUTS: Final = 256
+
+
+class FastForward:
+    """Gives :class:`StockForward`'s states in a fraction of its time.
+
+    The tokens of all prompts lie end to end, so that none is padding. The constant tokens that
+    begin a prompt go through the layers once; the prompts that share them look at what they left.
+    (Where the mean over all tokens is wanted, theirs too, every prompt runs in full.)
+    """
+
+    def __init__(
+        self,
+        model: Qwen3VLModel,
+        image_token: int,
+        pixels: PixelFormat,
+        pooling: Literal["last", "mean"],
+    ) -> None:
+        self._device = model.device
+        self._image_token = image_token
+        self._merge = pixels.merge
+        self._pooling = pooling
+        self._vision = VisionTower(model.visual, pixels)
+        self._text = TextLayers(model.language_model)
+        self._prefix = lru_cache(maxsize=_PREFIXES)(self._keys_and_values)
+
+    @torch.inference_mode()
+    def __call__(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
+        """Return the pooled state of every prompt, shape (len(prompts), hidden size)."""
+        order = sorted(range(len(prompts)), key=lambda i: self._shape(prompts[i]))
+        packed = self._pack([prompts[i] for i in order])
+        pooled = self._text.last(packed) if self._pooling == "last" else self._text.mean(packed)
+        states = np.empty(pooled.shape, np.float32)
+        states[order] = pooled.cpu().numpy()
+        return states
+
+    def _shape(self, prompt: Prompt) -> tuple[bytes, int]:
+        """Return a key that is the same for prompts that make a run."""
+        return prompt.ids[: self._shared(prompt)].tobytes(), len(prompt.ids)
+
+    def _shared(self, prompt: Prompt) -> int:
+        return prompt.constant if self._pooling == "last" else 0
+
+    def _pack(self, prompts: Sequence[Prompt]) -> Packed:
+        own = [prompt.ids[self._shared(prompt) :] for prompt in prompts]
+        starts = np.cumsum([0, *map(len, own)])
+        runs, before = self._runs(prompts)
+        states = self._text.embed(self._to_device(np.concatenate(own)))
+        seen, deepstack = self._see(prompts, starts, states)
+        positions = [self._positions(p)[:, self._shared(p) :] for p in prompts]
+        return Packed(
+            states=states,
+            positions=self._to_device(np.concatenate(positions, axis=1)),
+            runs=runs,
+            before=before,
+            ends=self._to_device(starts[1:] - 1),
+            seen=seen,
+            deepstack=deepstack,
+        )
+
+    def _runs(self, prompts: Sequence[Prompt]) -> tuple[list[Run], list[KeysAndValues | None]]:
+        runs: list[Run] = []
+        before = []
+        for (prefix, length), group in groupby(prompts, key=self._shape):
+            known = self._prefix(prefix) if prefix else None
+            start = runs[-1].stop if runs else 0
+            shared = 0 if known is None else known[0][0].shape[2]
+            runs.append(Run(start, len(list(group)), length - shared))
+            before.append(known)
+        return runs, before
+
+    def _see(
+        self, prompts: Sequence[Prompt], starts: NDArray[np.int64], states: torch.Tensor
+    ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
+        """Put pictures in the place of their tokens; return where these are, and the deepstack."""
+        pictures: list[tuple[Patches, NDArray[np.int64]]] = []
+        for prompt, start in zip(prompts, starts, strict=False):
+            if prompt.picture is not None:
+                at = np.flatnonzero(prompt.ids == self._image_token) - self._shared(prompt)
+                pictures.append((prompt.picture, start + at))
+        if not pictures:
+            return None, []
+        pictures.sort(key=lambda pair: len(pair[0].values))
+        seen = self._to_device(np.concatenate([at for _, at in pictures]))
+        embedded, deepstack = self._vision([picture for picture, _ in pictures])
+        states.index_copy_(0, seen, embedded.to(states.dtype))
+        return seen, deepstack
+
+    def _positions(self, prompt: Prompt) -> NDArray[np.int64]:
+        if prompt.picture is None:
+            return _layout(len(prompt.ids), 0, 0, 0)
+        rows, columns = prompt.picture.rows // self._merge, prompt.picture.columns // self._merge
+        first = int((prompt.ids == self._image_token).argmax())
+        return _layout(first, rows, columns, len(prompt.ids) - first - rows * columns)
+
+    def _keys_and_values(self, prefix: bytes) -> KeysAndValues:
+        ids = np.frombuffer(prefix, np.int64).copy()
+        positions = self._to_device(_layout(len(ids), 0, 0, 0))
+        return self._text.keys_and_values(self._text.embed(self._to_device(ids)), positions)
+
+    def _to_device(self, array: NDArray[np.int64]) -> torch.Tensor:
+        return to_device(array, self._device)
+
+
+@lru_cache(maxsize=_LAYOUTS)
+def _layout(before: int, rows: int, columns: int, after: int) -> NDArray[np.int64]:
+    """Return positions in time, height and width of text around a picture, shape (3, tokens).
+
+    Text counts on in all three; a picture stands at one time, and takes its longer side's room.
+    """
+    text = np.arange(before)
+    picture = before + np.indices((1, rows, columns)).reshape(3, -1)
+    rest = before + max(rows, columns) + np.arange(after)
+    parts = [np.tile(text, (3, 1)), picture, np.tile(rest, (3, 1))]
+    return np.concatenate(parts, axis=1)

@@ -1,0 +1,65 @@
+"""Sequences of many lengths in one tensor: no padding, and attention in few large products.
+
+Everything but attention looks at tokens one by one, so the tokens of all sequences lie end to end.
+For attention, neighbours of one length are a ``Run``, which is a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+__all__ = ["Run", "rotate", "rotation", "runs_of", "to_device"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """``count`` sequences of ``length`` tokens each, from token ``start`` on."""
+
+    start: int
+    count: int
+    length: int
+
+    @property
+    def stop(self) -> int:
+        """The token after the last."""
+        return self.start + self.count * self.length
+
+    def by_head(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the run's part of (tokens, heads, dim) as (count, heads, length, dim)."""
+        part = states[self.start : self.stop]
+        return part.view(self.count, self.length, *states.shape[1:]).transpose(1, 2)
+
+
+def runs_of(lengths: Sequence[int]) -> list[Run]:
+    """Return the runs of sequences that lie end to end."""
+    runs: list[Run] = []
+    for length, same in groupby(lengths):
+        runs.append(Run(runs[-1].stop if runs else 0, len(list(same)), length))
+    return runs
+
+
+def rotation(cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what :func:`rotate` wants of cosines and sines of shape (tokens, dim)."""
+    half = sin.shape[-1] // 2
+    return cos.unsqueeze(1), torch.cat((-sin[:, :half], sin[:, half:]), -1).unsqueeze(1)
+
+
+def rotate(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn the halves of (tokens, heads, dim) against each other by their positions' angles."""
+    first, second = states.chunk(2, dim=-1)
+    turned = torch.addcmul(states * cos, torch.cat((second, first), -1), sin)
+    return turned.to(states.dtype)
+
+
+def to_device(array: NDArray[np.uint8] | NDArray[np.int64], device: torch.device) -> torch.Tensor:
+    """Copy to the device, without waiting for it where it is a GPU."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
