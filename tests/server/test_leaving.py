@@ -41,7 +41,7 @@ def test_the_library_is_open_until_calls_in_flight_had_their_time(
         graces.append(grace)
 
     monkeypatch.setattr(module, "leave", leave)
-    monkeypatch.setattr(module, "Library", lambda _: library)
+    monkeypatch.setattr(module, "Library", lambda *_: library)
     monkeypatch.setattr(stdio, "_take_stdout", StringIO)
     monkeypatch.setattr(LibraryServer, "run_over_stdio", no_client)
     monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
