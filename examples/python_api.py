@@ -17,7 +17,9 @@ def main(folder: str, text: str) -> None:
         library.allow([folder])
         report = library.index(report=show)
         print(f"{report.total_images} images, {report.encoded} of them encoded now")
-        found = library.search_by_text(text, top_k=5, filters=Filters(folder=folder))
+        found = library.search_by_text(
+            text, top_k=5, filters=Filters(folder=str(Path(folder).resolve()))
+        )
         for hit in found.hits:
             print(f"{hit.rank:2} {hit.relevance:6} {hit.score:.3f} {hit.path}")
         if found.hits:

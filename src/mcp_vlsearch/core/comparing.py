@@ -50,7 +50,10 @@ class Comparer:
         seen: set[str] = set()
         for path in sorted(set(paths)):
             if self._roots.of(path) in self._blind:
-                offline = "this root is offline or empty: what was indexed below it is kept"
+                offline = (
+                    "this root is offline or empty: what was indexed below it is kept until you "
+                    "connect it or `remove` it"
+                )
                 found.failures.append(Failure(path=path, error=offline))
                 continue
             known = self._catalog.known(path, recursive)
