@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Embeddings"]
 
-# Half precision, as in the index: half the disk, and a cosine that moves by less than 1e-6.
+# Half precision, as in the index: half the disk, and any cosine moves by less than 1e-4.
 _STORED: Final = np.dtype("<f2")
 
 _NORM_ERROR: Final = 1e-2
