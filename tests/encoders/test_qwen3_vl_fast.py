@@ -14,11 +14,12 @@ from transformers import Qwen3VLModel
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.qwen3_vl.batching import Batches
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
-from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt, StockForward
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
+from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.vision import VisionTower
 
 from .conftest import MakeEncoder
+from .stock import StockForward
 from .tiny import QUERY, Reference, photo, tiny_config, tiny_tokenizer
 
 PIXELS = PixelFormat(

@@ -10,8 +10,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import (
     smart_resize,
 )
 
-from mcp_vlsearch.encoders.qwen3_vl.forward import pixel_values
 from mcp_vlsearch.encoders.qwen3_vl.pixels import PixelFormat
+
+from .stock import pixel_values
 
 HALF = (0.5, 0.5, 0.5)
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

@@ -21,8 +21,7 @@ from mcp_vlsearch.encoders.qwen3_vl.device import (
     memory_explained,
 )
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
-from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt
-from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Tokens, instruct
+from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Prompt, Tokens, instruct
 from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, check_quantised
 from mcp_vlsearch.errors import EncoderError, SettingsError
 from mcp_vlsearch.settings import Settings

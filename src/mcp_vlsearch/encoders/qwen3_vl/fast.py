@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.packing import Run, to_device
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
+from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.text import KeysAndValues, Packed, TextLayers
 from mcp_vlsearch.encoders.qwen3_vl.vision import VisionTower
 
@@ -27,7 +27,7 @@ _LAYOUTS: Final = 256
 
 
 class FastForward:
-    """Gives :class:`StockForward`'s states in a fraction of its time.
+    """Gives the states of transformers' own forward in a fraction of its time.
 
     The tokens of all prompts lie end to end, so that none is padding. The constant tokens that
     begin a prompt go through the layers once; the prompts that share them look at what they left.
