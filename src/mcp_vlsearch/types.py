@@ -4,7 +4,10 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
 
 __all__ = [
     "EncoderState",
@@ -42,6 +45,13 @@ class Near(_Model):
     km: Annotated[float, Field(gt=0, le=20100, description="Radius in kilometres.")]
 
 
+def _known_format(name: str | None) -> str | None:
+    if name is not None and format_name(name) is None:
+        usual = ", ".join(str(format_name(known)) for known in PILLOW_FORMATS[:8])
+        raise PydanticCustomError("format", f"no picture has this format: give {usual} or the like")
+    return name
+
+
 class Filters(_Model):
     """Conditions that a hit must meet, all combined with AND; empty means every picture."""
 
@@ -49,7 +59,9 @@ class Filters(_Model):
         str | None, Field(description="Only pictures below this folder (absolute path).")
     ] = None
     format: Annotated[
-        str | None, Field(description='File format, such as "JPEG", "PNG" or "HEIC".')
+        str | None,
+        AfterValidator(_known_format),
+        Field(description='File format, such as "JPEG", "PNG" or "HEIC".'),
     ] = None
     taken_after: Annotated[
         datetime | None, Field(description="Taken at or after this time, by the camera's clock.")

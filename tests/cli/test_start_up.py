@@ -95,6 +95,7 @@ def test_version_is_that_of_the_package(run: Run) -> None:
         (["search", "cat", "--near", "1,200,3"], "--near"),
         (["search", "cat", "--orientation", "round"], "--orientation"),
         (["search", "cat", "--taken-after", "someday"], "--taken-after"),
+        (["search", "cat", "--format", "jpgg"], "--format: no picture has this format"),
         (["search", "cat", "--rewrite", "nonsense"], "--rewrite"),
         (["status", "--precision", "fp7"], "--precision"),
         (["status", "--dim", "1"], "--dim"),

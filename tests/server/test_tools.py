@@ -109,6 +109,11 @@ async def test_a_picture_is_found_by_path_id_and_bytes(library: Library, picture
             {"query": "red", "filters": {"colour": "red"}},
             "filters.colour: Extra inputs are not permitted",
         ),
+        (
+            "search_by_text",
+            {"query": "red", "filters": {"format": "jpgg"}},
+            "filters.format: no picture has this format: give JPEG, PNG, WEBP",
+        ),
         ("search_by_image", {"image": "https://example.com/a.jpg"}, "https: addresses are not"),
         ("search_by_image", {"image": "0123456789abcdef"}, "no image 0123456789abcdef in this"),
         ("no_such_tool", {}, "Unknown tool: no_such_tool"),

@@ -31,6 +31,7 @@ from PIL import (
 from mcp_vlsearch.cache.catalog import ImageInfo
 from mcp_vlsearch.core.metadata import Metadata, read_metadata
 from mcp_vlsearch.errors import ImageError
+from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
 
 __all__ = ["Decoded", "decode", "open_upright"]
 
@@ -40,15 +41,6 @@ MAX_DECODED_PIXELS: Final = 250_000_000
 _LARGE: Final = 50_000_000
 """Pictures of more pixels are decoded one at a time: the largest takes about 3 GB meanwhile."""
 _large = threading.Lock()
-
-# What Pillow may open, common formats first, those without a signature last. Left out are formats
-# that are handed to other programs, such as EPS.
-_FORMAT_NAMES: Final = """
-JPEG PNG WEBP GIF TIFF BMP AVIF HEIF JPEG2000 PSD QOI PPM ICO ICNS DDS DIB SGI FITS FLI BLP FTEX PCX
-DCX XPM XBM SUN GBR PIXAR MSP CUR TGA PCD SPIDER
-"""
-_FORMATS: Final = tuple(_FORMAT_NAMES.split())
-_COMMON_NAMES: Final = {"MPO": "JPEG", "HEIF": "HEIC"}
 
 _TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -104,7 +96,7 @@ def decode(data: bytes, target_size: Callable[[int, int], tuple[int, int]]) -> D
     info = ImageInfo(
         width,
         height,
-        _COMMON_NAMES.get(name, name),
+        format_name(name) or name,
         len(data),
         metadata.taken_at,
         metadata.camera,
@@ -130,7 +122,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         raise ImageError("the file is empty")
     _quiet_pillow()
     _register_heif()
-    return Image.open(io.BytesIO(data), formats=_FORMATS)
+    return Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
 
 
 @contextmanager

@@ -10,18 +10,10 @@ from mcp_vlsearch.cache.catalog import Condition, below, sortable
 from mcp_vlsearch.cache.database import EARTH_RADIUS_KM
 from mcp_vlsearch.core.roots import absolute, real
 from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.formats import format_name
 from mcp_vlsearch.types import Filters, Near
 
 __all__ = ["compile_filters"]
-
-# Names of one format; the first of each is how the catalog calls it.
-_FORMATS: Final = (
-    ("JPEG", "JPG", "JPE", "JFIF", "MPO"),
-    ("TIFF", "TIF"),
-    ("HEIC", "HEIF", "HIF"),
-    ("JPEG2000", "JP2", "J2K"),
-)
-_FORMAT_NAMES: Final = {name: names[0] for names in _FORMATS for name in names}
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST: Final = 2**63 - 1
@@ -62,8 +54,7 @@ def compile_filters(filters: Filters) -> Condition | None:
 def _image_terms(filters: Filters) -> _Terms:
     terms = _Terms()
     if filters.format is not None:
-        name = filters.format.strip().lstrip(".").upper()
-        terms.add("format = ?", _FORMAT_NAMES.get(name, name))
+        terms.add("format = ?", format_name(filters.format) or "")
     if filters.taken_after is not None:
         terms.add("taken_sort >= ?", sortable(filters.taken_after))
     if filters.taken_before is not None:
