@@ -187,7 +187,12 @@ class LibraryStatus(_Model):
 
 
 class RemoveReport(_Model):
-    """What was forgotten; no file is ever deleted. ``total_images`` is what is left."""
+    """What was forgotten; no file is ever deleted.
+
+    ``unknown`` are the given paths at or below which nothing was known, ``total_images`` is what is
+    left.
+    """
 
     removed: int
+    unknown: list[str]
     total_images: int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.exceptions import TyperException
 
-from mcp_vlsearch.errors import SettingsError
+from mcp_vlsearch.errors import LibraryError, SettingsError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -50,11 +50,20 @@ def settings_from(
 
 
 @contextmanager
-def opened(flags: Mapping[str, Any]) -> "Iterator[Library]":
-    """Open the library that the flags and the other settings say."""
+def opened(flags: Mapping[str, Any], *, may_make: bool = False) -> "Iterator[Library]":
+    """Open the library that the flags and the other settings say.
+
+    Raises :class:`LibraryError` if there is none, unless the command ``may_make`` one.
+    """
     settings = settings_from(flags)
     from mcp_vlsearch.core.library import Library
 
+    if not may_make and not Library.is_at(settings.library):
+        where = f" --library {settings.library}" if flags.get("library") else ""
+        raise LibraryError(
+            f"no library at {settings.library}: index pictures into it first with "
+            f"`mcp-vlsearch index FOLDER{where}`"
+        )
     with Library(settings) as library:
         yield library
 

@@ -30,7 +30,7 @@ def index(
     flags: dict[str, Any],
 ) -> int:
     """Index pictures; what is known already is neither read nor encoded again."""
-    with opened(flags) as library, working(RESUMABLE) as report:
+    with opened(flags, may_make=True) as library, working(RESUMABLE) as report:
         if paths:
             library.allow(paths)
         result = library.index(paths or (), recursive=recursive, force=force, report=report)
