@@ -96,7 +96,9 @@ class Failure(_Model):
 class IndexReport(_Model):
     """What an indexing run did; counts are files unless they say otherwise.
 
-    ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100.
+    ``scanned`` is the sum of ``added``, ``updated``, ``moved``, ``unchanged`` and ``failed``. Among
+    the failed are links and folders that were found but could not be looked into, and roots that
+    are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100.
     """
 
     scanned: int
