@@ -6,16 +6,18 @@ flight, and a run that starts again finds everything before it in the embedding 
 
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mcp_vlsearch.cache.catalog import Catalog, FileRecord
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.ahead import ahead
+from mcp_vlsearch.core.apart import encode_apart
 from mcp_vlsearch.core.comparing import Comparer, Comparison
 from mcp_vlsearch.core.decode import Decoded, decode
 from mcp_vlsearch.core.digest import image_id, read_file
@@ -25,6 +27,9 @@ from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.scan import ScannedFile
 from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.types import Failure, IndexReport
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Vectors
 
 __all__ = ["Indexer"]
 
@@ -56,6 +61,20 @@ class _Batch:
         self.files.append(prepared)
         if prepared.image_id and prepared.decoded and prepared.image_id not in encoded:
             self.pictures.setdefault(prepared.image_id, prepared.decoded)
+
+    def leave_out(self, reasons: Mapping[int, str]) -> None:
+        """Let pictures that have no vector fail, given by position, with all files that hold them.
+
+        They are tried again next time: another encoder, or a mended one, may take them.
+        """
+        digests = list(self.pictures)
+        broken = {digests[position]: why for position, why in reasons.items()}
+        for digest in broken:
+            del self.pictures[digest]
+        self.files = [
+            _Prepared(p.file, error=broken[p.image_id], retry=True) if p.image_id in broken else p
+            for p in self.files
+        ]
 
     def full(self, batch_size: int) -> bool:
         """Say whether it is time to encode and commit."""
@@ -158,11 +177,8 @@ class Indexer:
             return _Prepared(file, error=str(error), retry=error.retry)
 
     def _commit(self, batch: _Batch, known: dict[str, FileRecord], force: bool) -> None:
+        vectors = self._encode(batch) if batch.pictures else None
         pictures = batch.pictures
-        vectors = None
-        if pictures:
-            images = [decoded.image for decoded in pictures.values()]
-            vectors = self._encoder.encode_images(images, self._report)
         good = [p for p in batch.files if p.image_id]
         moved_from = self._count(good, known)
         self._encoded |= set(pictures)
@@ -170,12 +186,22 @@ class Indexer:
         with self._database.write():
             for digest, decoded in pictures.items():
                 self._catalog.put_image(digest, decoded.info)
-            if vectors is not None:
+            if vectors is not None and pictures:
                 self._embeddings.put(list(pictures), vectors)
             self._catalog.put_files(_records(batch, known))
             self._catalog.forget(sorted(moved_from))
             self._embeddings.publish([p.image_id for p in good if p.image_id], renew=force)
         self._failures += [Failure(path=p.file.path, error=p.error) for p in batch.files if p.error]
+
+    def _encode(self, batch: _Batch) -> "Vectors":
+        """Return the vectors of a batch's pictures; those that break the encoder are left out."""
+        self._encoder.ready(self._report)  # what keeps it from loading is no picture's fault
+        vectors, reasons = encode_apart(
+            [decoded.image for decoded in batch.pictures.values()],
+            lambda images: self._encoder.encode_images(images, self._report),
+        )
+        batch.leave_out(reasons)
+        return vectors
 
     def _count(self, good: Sequence[_Prepared], known: dict[str, FileRecord]) -> set[str]:
         """Count what became of readable files; return the paths that files moved away from."""

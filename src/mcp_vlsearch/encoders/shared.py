@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
-from mcp_vlsearch.encoders.endpoint import UnreachableError
 from mcp_vlsearch.encoders.remote import RemoteEncoder
 from mcp_vlsearch.encoders.sharing import find_or_start
-from mcp_vlsearch.errors import EncoderError
+from mcp_vlsearch.errors import EncoderError, UnreachableError
 from mcp_vlsearch.settings import Settings
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from mcp_vlsearch.encoders.qwen3_vl.device import (
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
 from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Prompt, Tokens, instruct
 from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, check_quantised
-from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, SettingsError
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["Qwen3VLEncoder"]
@@ -102,7 +102,7 @@ class Qwen3VLEncoder:
         for batch in batches.cut([self._tokens_about(queries[i]) for i in order]):
             rows = [order[i] for i in batch]
             prompts = [self._prompt(tokens, queries[i], instruction) for i in rows]
-            with memory_explained(EncoderError, _BATCH_TOO_LARGE):
+            with memory_explained(OutOfMemoryError, _BATCH_TOO_LARGE):
                 vectors[rows] = self._vectors(batches.run(prompts))
         return vectors
 
