@@ -133,8 +133,9 @@ class FactList:
         # relations follow from places, and there are too many of them to learn one by one
         kept = sorted(f for f in facts if f[0] not in ("beside", "stacked", "trio"))
         self._number = {fact: number for number, fact in enumerate(kept)}
-        # what a thing is and what a sign says are the hardest to see
-        self.weights = torch.tensor([2.0 if f[0] in ("is", "word") else 1.0 for f in kept])
+        # things and their number are hard to see; a word is harder, and rare
+        weights = {"is": 2.0, "count": 2.0, "word": 6.0}
+        self.weights = torch.tensor([weights.get(fact[0], 1.0) for fact in kept])
 
     def __len__(self) -> int:
         return len(self._number)
