@@ -21,16 +21,22 @@ __all__ = [
     "MinRelevance",
     "Near",
     "Orientation",
+    "Profile",
     "Relevance",
     "RemoveReport",
     "RootStatus",
     "SearchResult",
+    "StageName",
+    "StageTime",
 ]
 
 Relevance = Literal["strong", "likely", "weak"]
 MinRelevance = Literal["any", "likely", "strong"]
 Orientation = Literal["landscape", "portrait", "square"]
 EncoderState = Literal["not loaded", "loading", "ready", "failed"]
+StageName = Literal[
+    "scanning", "loading", "reading", "decoding", "preparing", "waiting", "encoding", "writing"
+]
 
 
 class _Model(BaseModel):
@@ -113,6 +119,33 @@ class IndexReport(_Model):
     failures: list[Failure]
     seconds: float
     total_images: int
+
+
+class StageTime(_Model):
+    """What one stage of indexing took: ``seconds``, summed over the ``threads`` that were in it.
+
+    ``share`` is how much of these threads' time in the run that was, from 0 to 1.
+    """
+
+    name: StageName
+    seconds: float
+    threads: int
+    share: float
+
+
+class Profile(_Model):
+    """Where the time of an indexing run went; ``limit`` says in a line what to change.
+
+    ``seconds`` is the whole run. ``encoder_busy`` and ``encoder_waited`` are shares, from 0 to 1,
+    of the time in which the loaded encoder could work: encoding, waiting for pictures, or (the
+    rest) waiting for the library to be written.
+    """
+
+    seconds: float
+    stages: list[StageTime]
+    encoder_busy: float
+    encoder_waited: float
+    limit: str
 
 
 class Hit(_Model):

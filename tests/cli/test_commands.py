@@ -2,17 +2,27 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.stages import Stages
+from mcp_vlsearch.errors import CancelledError
 from mcp_vlsearch.settings import Settings
-from mcp_vlsearch.types import IndexReport, LibraryStatus, RemoveReport, SearchResult
+from mcp_vlsearch.types import (
+    IndexReport,
+    LibraryStatus,
+    Profile,
+    RemoveReport,
+    SearchResult,
+    StageName,
+)
 
 from .conftest import COLOURS, REPOSITORY, Run
 
@@ -83,6 +93,43 @@ def test_index_encodes_again_what_is_known_only_by_force(run: Run, indexed: Path
     again = IndexReport.model_validate_json(run("index", indexed, "--json").out)
     forced = IndexReport.model_validate_json(run("index", indexed, "--force", "--json").out)
     assert (again.encoded, forced.encoded) == (0, len(COLOURS))
+
+
+def test_index_says_on_request_where_the_time_went(run: Run, pictures: Path) -> None:
+    result = run("index", pictures, "--encoder", "colours", "--profile")
+    _, _, head, *rows, last = result.out.splitlines()
+    assert head.split() == ["stage", "seconds", "threads", "share", "%"]
+    assert {row.split()[0] for row in rows} == set(get_args(StageName))
+    assert all(re.fullmatch(r"\w+ +\d+\.\d\d +\d +\d+", row) for row in rows)
+    assert re.fullmatch(r"\d+\.\d s in all; .+: .+", last)
+    assert "stage" not in run("index", pictures).out
+
+
+def test_index_adds_the_profile_to_the_report_as_json(run: Run, pictures: Path) -> None:
+    command = ("index", pictures, "--encoder", "colours", "--force", "--json")
+    plain, profiled = json.loads(run(*command).out), json.loads(run(*command, "--profile").out)
+    assert list(plain) == list(IndexReport.model_fields)
+    profile = Profile.model_validate(profiled.pop("profile"))
+    assert list(profiled) == list(plain)
+    assert "encoding" in {stage.name for stage in profile.stages}
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_index_that_is_stopped_says_where_the_time_went_so_far(
+    run: Run, indexed: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def stop(*_: object, stages: Stages, **__: object) -> None:
+        with stages("reading"):
+            raise CancelledError("stopped")
+
+    monkeypatch.setattr(Library, "index", stop)
+    result = run("index", indexed, "--profile", *(["--json"] if form == "json" else []))
+    assert result.code == 130
+    if form == "json":
+        assert list(json.loads(result.out)) == ["profile"]
+    else:
+        assert result.out.splitlines()[1].startswith("reading ")
+    assert run("index", indexed).out == ""
 
 
 @pytest.mark.usefixtures("indexed")

@@ -84,6 +84,23 @@ def test_it_is_tried_again_at_the_next_run(
     assert (report.added, report.unchanged, report.failed) == (1, 9, 0)
 
 
+def test_a_picture_that_cannot_be_prepared_fails_alone_too(
+    library: Library, photos: Path, break_for: Break, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = vector_of(Image.open(photos / "0.png"))
+
+    def prepare(_: MosaicEncoder, image: Image.Image) -> Image.Image:
+        if float(vector_of(image) @ bad) > 0.999:
+            raise RuntimeError("no patches")
+        return image
+
+    monkeypatch.setattr(MosaicEncoder, "prepare", prepare, raising=False)
+    break_for(RuntimeError("no patches"), photos / "0.png")
+    report = library.index()
+    assert (report.added, report.failed) == (9, 1)
+    assert report.failures[0].path == str(photos / "0.png")
+
+
 def test_it_keeps_the_vector_that_it_had(library: Library, photos: Path, break_for: Break) -> None:
     library.index()
     break_for(RuntimeError("no"), photos / "0.png")

@@ -81,7 +81,10 @@ def print_json(result: "BaseModel | Mapping[str, Any] | Sequence[Any]") -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write rows to stdout in columns; numbers to the right, the last column in full."""
+    """Write rows to stdout in columns: numbers to the right, the last column in full.
+
+    Fractions have two digits.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -91,7 +94,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         number = bool(rows) and isinstance(rows[0][position], int | float)
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(
+            *(Text(f"{cell:.2f}" if isinstance(cell, float) else str(cell)) for cell in row)
+        )
     console = Console()
     if not console.is_terminal:  # a pipe has no width to fit into
         console.width = 10_000

@@ -1,7 +1,7 @@
 """Encoding a batch of which one picture may break the encoder: the others must not pay for it."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -15,11 +15,12 @@ from mcp_vlsearch.errors import (
 )
 
 if TYPE_CHECKING:
-    from mcp_vlsearch.contracts import Vectors
+    from mcp_vlsearch.contracts import Prepared, Vectors
 
 __all__ = ["encode_apart"]
 
-Encode = Callable[[Sequence[Image.Image]], "Vectors"]
+Ready: TypeAlias = "Image.Image | Prepared"
+Encode: TypeAlias = "Callable[[Sequence[Ready]], Vectors]"
 
 _NO_PICTURES_FAULT: Final = (
     *(CancelledError, CheckpointError, OutOfMemoryError, UnreachableError),
@@ -27,12 +28,14 @@ _NO_PICTURES_FAULT: Final = (
 )
 
 
-def encode_apart(images: Sequence[Image.Image], encode: Encode) -> "tuple[Vectors, dict[int, str]]":
+def encode_apart(
+    images: "Sequence[Ready]", encode: Encode, size: Callable[[], tuple[int, int]]
+) -> "tuple[Vectors, dict[int, str]]":
     """Return the vectors of pictures, shape (n, dim), and by position why others have none.
 
     If the batch fails, its pictures are encoded one by one. If each of them fails, the encoder is
-    broken rather than a picture (of a single one, a plain picture tells), and this raises what it
-    raised.
+    broken rather than a picture, and this raises what it raised. Of a single one, a plain picture
+    of a ``size`` that the encoder looks at tells.
     """
     try:
         return encode(images), {}
@@ -53,14 +56,14 @@ def encode_apart(images: Sequence[Image.Image], encode: Encode) -> "tuple[Vector
             reasons[position] = f"the encoder fails on this picture ({_words(error)})"
     if vectors:
         return np.concatenate(vectors), reasons
-    if failure and (len(images) > 1 or not _encodes_a_plain_picture(encode, images[0].size)):
+    if failure and (len(images) > 1 or not _encodes_a_plain_picture(encode, size)):
         raise failure
     return np.empty((0, 0), np.float32), reasons
 
 
-def _encodes_a_plain_picture(encode: Encode, size: tuple[int, int]) -> bool:
+def _encodes_a_plain_picture(encode: Encode, size: Callable[[], tuple[int, int]]) -> bool:
     try:
-        encode([Image.new("RGB", size, "grey")])
+        encode([Image.new("RGB", size(), "grey")])
     except Exception:
         return False
     return True

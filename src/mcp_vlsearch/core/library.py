@@ -26,6 +26,7 @@ from mcp_vlsearch.core.picture import find_picture
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, real, refuse_other_files
 from mcp_vlsearch.core.searching import Searcher, SearchRequest
+from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import ImageError, LibraryError, RootError
 from mcp_vlsearch.settings import Settings, load_settings, pin_encoder
@@ -128,23 +129,33 @@ class Library:
         recursive: bool = True,
         force: bool = False,
         report: ProgressCallback = silent,
+        stages: Stages | None = None,
     ) -> IndexReport:
         """Bring the library up to what lies below ``paths``, by default below every root.
 
-        ``report`` may raise :class:`CancelledError`; finished batches stay. Raises
-        :class:`RootError` for a path outside the roots, and for a file that is no picture.
+        ``report`` may raise :class:`CancelledError`; finished batches stay. ``stages`` tells by its
+        :meth:`Stages.profile` where the time went. Raises :class:`RootError` for a path outside
+        the roots, and for a file that is no picture.
         """
+        stages = stages or Stages()
         self._must_write()
         roots = self._roots()
         resolved = [roots.check(path) for path in paths] or roots.every()
         for path in resolved:
             refuse_other_files(path)
         self.settings.library.mkdir(parents=True, exist_ok=True)
-        space = self._space(report)
+        with stages("loading"):
+            space = self._space(report)
         with writer_lock(self.settings.library, report):
             pin_encoder(self._encoder.settings)
             indexer = Indexer(
-                self._database, self._catalog, space.embeddings, self._encoder, roots, report
+                self._database,
+                self._catalog,
+                space.embeddings,
+                self._encoder,
+                roots,
+                report,
+                stages,
             )
             return indexer.run(resolved, recursive, force)
 
