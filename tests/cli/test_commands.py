@@ -36,6 +36,7 @@ def test_index_says_in_words_what_it_did_and_what_failed(run: Run, pictures: Pat
     result = run("index", pictures, "--encoder", "colours")
     assert result.code == 0
     assert "4 added, 1 failed" in result.out
+    assert result.out.splitlines()[-1] == "encoder: rgb-4x4x4 in fp32 on cpu"
     assert f"failed: {pictures.resolve() / 'broken.png'}: " in result.err
 
 

@@ -34,10 +34,12 @@ def index(
         if paths:
             library.allow(paths)
         result = library.index(paths or (), recursive=recursive, force=force, report=report)
+        encoder = library.status().encoder
     if json:
         print_json(result)
     else:
         _show(result)
+        typer.echo(f"encoder: {encoder.model} in {encoder.precision} on {encoder.device}")
     usable = result.added + result.updated + result.moved + result.unchanged
     return 1 if result.failed and not usable else 0
 

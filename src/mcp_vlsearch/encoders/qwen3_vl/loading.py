@@ -13,7 +13,7 @@ from mcp_vlsearch.encoders.qwen3_vl.device import (
     memory_explained,
 )
 from mcp_vlsearch.encoders.qwen3_vl.prompt import IMAGE_PAD
-from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantise
+from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantisable, quantise
 from mcp_vlsearch.errors import CheckpointError
 
 __all__ = ["load_model", "load_tokenizer"]
@@ -36,12 +36,11 @@ def load_model(checkpoint: Checkpoint, device: str, precision: str) -> Qwen3VLMo
 
     Raises :class:`CheckpointError` if weights are missing, damaged or too large for memory.
     """
-    smaller = "bf16" if precision == "fp32" else "nf4"
     with (
         memory_explained(
             CheckpointError,
-            f"not enough memory for {checkpoint.model!r} in {precision}: "
-            f"use --precision {smaller}, or a smaller checkpoint",
+            f"not enough memory for {checkpoint.model!r} in {precision}: end other programs that "
+            f"use it, or index again with {_smaller(checkpoint, device, precision)}",
         ),
         _quiet(),
         _explained(checkpoint, "weights"),
@@ -64,6 +63,16 @@ def load_model(checkpoint: Checkpoint, device: str, precision: str) -> Qwen3VLMo
             "or of another shape): copy or download the checkpoint again"
         )
     return model
+
+
+def _smaller(checkpoint: Checkpoint, device: str, precision: str) -> str:
+    """Return what would take less memory, in words."""
+    if precision == "fp32":
+        return f"--precision {'fp16' if device == 'mps' else 'bf16'}"
+    possible = quantisable(device, checkpoint.config["text_config"])
+    # after itself, or all of them after 16 bits
+    smaller = possible[possible.index(precision) + 1 :] if precision in possible else possible
+    return f"--precision {smaller[0]}" if smaller else "a smaller checkpoint"
 
 
 @contextmanager
