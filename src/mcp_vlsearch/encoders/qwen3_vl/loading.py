@@ -1,5 +1,6 @@
 """Weights and tokenizer from a checkpoint, without a word on the screen."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantisable, quan
 from mcp_vlsearch.errors import CheckpointError
 
 __all__ = ["load_model", "load_tokenizer"]
+
+_turn = threading.Lock()
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
@@ -91,13 +94,18 @@ def _explained(checkpoint: Checkpoint, part: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
+    """Let transformers say nothing, and one thread at a time load something.
+
+    While it loads, it changes what the whole process has: its own verbosity, torch's default dtype.
+    """
+    with _turn:
+        verbosity = transformers_logging.get_verbosity()
+        bars = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(verbosity)
+            if bars:
+                transformers_logging.enable_progress_bar()
