@@ -47,6 +47,7 @@ def test_index_says_in_words_what_it_did_and_what_failed(run: Run, pictures: Pat
     result = run("index", pictures, "--encoder", "colours")
     assert result.code == 0
     assert "4 added, 1 failed" in result.out
+    assert result.out.splitlines()[-1] == "encoder: rgb-4x4x4 in fp32 on cpu"
     assert f"failed: {pictures.resolve() / 'broken.png'}: " in result.err
 
 
@@ -97,7 +98,7 @@ def test_index_encodes_again_what_is_known_only_by_force(run: Run, indexed: Path
 
 def test_index_says_on_request_where_the_time_went(run: Run, pictures: Path) -> None:
     result = run("index", pictures, "--encoder", "colours", "--profile")
-    _, _, head, *rows, last = result.out.splitlines()
+    _, _, _, head, *rows, last = result.out.splitlines()
     assert head.split() == ["stage", "seconds", "threads", "share", "%"]
     assert {row.split()[0] for row in rows} == set(get_args(StageName))
     assert all(re.fullmatch(r"\w+ +\d+\.\d\d +\d +\d+", row) for row in rows)

@@ -75,9 +75,9 @@ def test_auto_precision_fits_device_and_size(
     monkeypatch: pytest.MonkeyPatch, where: str, parameters: int, has_bf16: bool, precision: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
-    monkeypatch.setattr(device, "has_bitsandbytes", lambda: False)
-    assert device.choose_precision("auto", where, parameters) == precision
-    assert device.choose_precision("fp32", where, parameters) == "fp32"
+    monkeypatch.setattr(device, "free_memory", lambda _: None)
+    assert device.choose_precision("auto", where, parameters, {}) == precision
+    assert device.choose_precision("fp32", where, parameters, {}) == "fp32"
 
 
 def test_parameters_are_counted_from_the_heads_of_the_files(embedding: Path) -> None:

@@ -8,6 +8,9 @@ from safetensors.torch import load_file, save_file
 from transformers import Qwen3VLModel
 
 from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.encoders.qwen3_vl import quantise
+from mcp_vlsearch.encoders.qwen3_vl.checkpoint import open_checkpoint
+from mcp_vlsearch.encoders.qwen3_vl.loading import load_model
 from mcp_vlsearch.errors import CheckpointError, OutOfMemoryError
 
 from .conftest import MakeEncoder
@@ -141,7 +144,40 @@ def test_too_little_memory_says_what_to_make_smaller(
     monkeypatch.setattr(Qwen3VLModel, "from_pretrained", fail)
     with pytest.raises(CheckpointError) as load_error:
         make(embedding).load()
-    assert "in fp32: use --precision bf16, or a smaller checkpoint" in one_line(load_error)
+    assert "not enough memory for" in one_line(load_error)
+    assert one_line(load_error).endswith(
+        "in fp32: end other programs that use it, or index again with --precision bf16"
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "precision", "installed", "advice"),
+    [
+        ("cpu", "bf16", True, "--precision int8"),
+        ("cpu", "int8", True, "--precision nf4"),
+        ("cpu", "nf4", True, "a smaller checkpoint"),
+        ("cpu", "bf16", False, "a smaller checkpoint"),
+        ("mps", "fp32", True, "--precision fp16"),
+        ("mps", "fp16", True, "a smaller checkpoint"),
+    ],
+)
+def test_what_would_fit_is_what_can_be_done_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    precision: str,
+    installed: bool,
+    advice: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    folder = save_checkpoint(tmp_path / "wide", wide=True)
+    monkeypatch.setattr(Qwen3VLModel, "from_pretrained", fail)
+    monkeypatch.setattr(quantise, "find_spec", lambda _: installed or None)
+    with pytest.raises(CheckpointError) as error:
+        load_model(open_checkpoint(str(folder)), where, precision)
+    assert one_line(error).endswith(f"or index again with {advice}")
 
 
 def test_a_failed_load_can_be_tried_again(make: MakeEncoder, copy: Path) -> None:

@@ -77,9 +77,10 @@ PROMPTS = [
 ]
 
 
-def alone(pooling: Pooling) -> NDArray[np.float32]:
+@functools.cache
+def alone(pooling: Pooling, dtype: torch.dtype = torch.float32) -> NDArray[np.float32]:
     """Transformers' own states, of every prompt by itself."""
-    stock = StockForward(model(), IMAGE_TOKEN, PIXELS, pooling)
+    stock = StockForward(model(dtype), IMAGE_TOKEN, PIXELS, pooling)
     return np.concatenate([stock([one]) for one in PROMPTS])
 
 
@@ -91,6 +92,13 @@ def cosines(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> NDArray[n
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     cosine: NDArray[np.float32] = np.einsum("ij,ij->i", ours, theirs) / lengths
     return cosine
+
+
+def nearest(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Which of their states each of ours is nearest to: its own, or it was paired wrongly."""
+    unit = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
+    found: NDArray[np.int64] = (ours @ unit.T).argmax(axis=1)
+    return found
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
@@ -106,6 +114,23 @@ def test_any_batch_in_any_order_has_transformers_states(pooling: Pooling, size: 
             assert states.dtype == np.float32
             assert (cosines(states, expected[rows]) >= 0.99999).all()
             np.testing.assert_allclose(states, expected[rows], atol=2e-4)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("size", [1, 2, 5, len(PROMPTS)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_any_batch_in_any_order_is_near_transformers_states_in_half_precision(
+    pooling: Pooling, size: int, dtype: torch.dtype
+) -> None:
+    expected = alone(pooling, dtype)
+    forward = fast(pooling, dtype)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(PROMPTS))
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            states = forward([PROMPTS[i] for i in rows])
+            assert (cosines(states, expected[rows]) >= 0.999).all()
+            assert (nearest(states, expected) == rows).all()
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])

@@ -1,10 +1,8 @@
 """Text layers in 8 and 4 bits give nearly the vectors of fp32, and no noise on the screen."""
 
-import logging
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ import torch
 from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
 from mcp_vlsearch.contracts import Query
-from mcp_vlsearch.encoders.qwen3_vl import device, quantise
+from mcp_vlsearch.encoders.qwen3_vl import quantise
 from mcp_vlsearch.encoders.qwen3_vl.checkpoint import open_checkpoint
 from mcp_vlsearch.encoders.qwen3_vl.loading import load_model
 from mcp_vlsearch.errors import MissingExtraError, SettingsError
@@ -121,32 +119,3 @@ def test_nf4_of_widths_that_are_no_multiples_of_64_is_refused(
         make(embedding, precision="nf4")
     images = make(embedding, precision="int8").encode_images(PICTURES[:1])
     assert images @ Reference(embedding, "last").vector(IMAGE, image=PICTURES[0]) >= 0.95
-
-
-@pytest.mark.parametrize(
-    ("parameters", "gigabytes", "installed", "precision"),
-    [
-        (2.1e9, 24, True, "bf16"),
-        (2.1e9, 8, True, "bf16"),
-        (8.8e9, 24, True, "bf16"),
-        (8.8e9, 16, True, "int8"),
-        (8.8e9, 12, True, "nf4"),
-        (8.8e9, 4, True, "nf4"),
-        (8.8e9, 12, False, "bf16"),
-    ],
-)
-def test_auto_quantises_what_the_gpus_memory_is_too_small_for_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    parameters: float,
-    gigabytes: int,
-    installed: bool,
-    precision: str,
-) -> None:
-    properties = SimpleNamespace(total_memory=gigabytes * 2**30)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
-    monkeypatch.setattr(device, "has_bitsandbytes", lambda: installed)
-    with caplog.at_level(logging.INFO):
-        assert device.choose_precision("auto", "cuda", int(parameters)) == precision
-    assert f"precision {precision} chosen" in caplog.text

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -216,6 +217,24 @@ def test_many_threads_load_the_weights_once(
     for thread in threads:
         thread.join()
     assert len(loads) == 1
+
+
+def test_encoders_that_load_at_the_same_time_get_their_own_number_formats(
+    make: MakeEncoder, embedding: Path
+) -> None:
+    precisions = ("fp32", "bf16", "fp16", "int8")
+    expected = {p: make(embedding, precision=p).encode_images(PICTURES[:2]) for p in precisions}
+    together = threading.Barrier(8)
+
+    def encode(precision: str) -> NDArray[np.float32]:
+        encoder = make(embedding, precision=precision)
+        together.wait(60)
+        return encoder.encode_images(PICTURES[:2])
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(encode, 2 * precisions))
+    for precision, vectors in zip(2 * precisions, found, strict=True):
+        np.testing.assert_allclose(vectors, expected[precision], atol=1e-5)
 
 
 def test_attributes_are_known_before_the_weights_are_read(

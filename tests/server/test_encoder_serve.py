@@ -299,6 +299,34 @@ def test_web_pages_do_not_reach_the_encoder(serve: Serve) -> None:
     assert post(serve(host="0.0.0.0"), body, host="gpu.lan").status_code == 200
 
 
+def test_a_server_that_runs_in_another_precision_than_the_library_is_refused(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = serve()
+    flags: dict[str, Any] = {"library": tmp_path / "library", "encoder": "remote"}
+    paint(tmp_path / "photos" / "1.png", 1)
+    with Library.open(**flags, encoder_url=url, model="colours") as library:
+        library.allow([tmp_path / "photos"])
+        library.index()
+    plain = MosaicEncoder.__init__
+
+    def restarted(self: MosaicEncoder, settings: Settings) -> None:
+        plain(self, settings)
+        self.precision, self.fingerprint = "int8", "mosaic in int8"
+
+    monkeypatch.setattr(MosaicEncoder, "__init__", restarted)
+    flags["encoder_url"] = url = serve()
+    with Library.open(**flags) as library, pytest.raises(EncoderError) as error:
+        library.index()
+    assert str(error.value) == (
+        f"{url} runs 'colours' in int8, not in fp32: start it with --precision fp32, or index "
+        "again with --precision int8"
+    )
+    with Library.open(**flags, precision="int8") as library:
+        assert library.index().encoded == 1
+    assert remote(url).precision == "int8"
+
+
 def test_another_instruction_or_model_is_found_out_at_the_start(serve: Serve) -> None:
     url = serve()
     with pytest.raises(EncoderError, match="--image-instruction"):
@@ -320,9 +348,11 @@ def test_an_encoder_that_fails_to_load_is_said_at_once(
 
 def test_health_says_where_the_encoder_stands_without_waiting(serve: Serve) -> None:
     url = serve()
-    assert httpx2.get(f"{url}/health", trust_env=False).json() == {"state": "not loaded"}
+    health = httpx2.get(f"{url}/health", trust_env=False)
+    assert health.json() == {"state": "not loaded", "precision": "auto"}
     remote(url).encode_queries([Query("red")])
-    assert httpx2.get(f"{url}/health", trust_env=False).json() == {"state": "ready"}
+    health = httpx2.get(f"{url}/health", trust_env=False)
+    assert health.json() == {"state": "ready", "precision": "fp32"}
     for size in ("width=0&height=1", "width=x&height=1", "width=1", "width=1&height=99999999"):
         assert httpx2.get(f"{url}/target_size?{size}", trust_env=False).status_code == 400
 
@@ -370,7 +400,7 @@ def test_the_command_serves_until_a_signal(start: Start) -> None:
     assert far.encode_queries([Query("red")]).shape == (1, 3)
     process.send_signal(signal.SIGTERM)
     assert process.stderr is not None
-    assert process.stderr.read() == ""
+    assert process.stderr.read() == "encoder: plain in fp32 on cpu\n"
     assert process.wait(PATIENCE) == 0
 
 

@@ -14,7 +14,7 @@ from mcp_vlsearch.errors import EncoderError
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["Embeddings"]
+__all__ = ["Embeddings", "precision_held"]
 
 # Half precision, as in the index: half the disk, and any cosine moves by less than 1e-4.
 _STORED: Final = np.dtype("<f2")
@@ -22,6 +22,23 @@ _STORED: Final = np.dtype("<f2")
 _NORM_ERROR: Final = 1e-2
 
 _FINGERPRINT: Final = "(SELECT id FROM fingerprints WHERE fingerprint = ?)"
+
+
+def precision_held(database: Database, encoder: str, model: str) -> str | None:
+    """Return in which precision most pictures can be found that this encoder's model has encoded.
+
+    If there are several, the latest counts; None if there is none. A remote encoder stands for the
+    one that its server runs, whichever that is.
+    """
+    query = """
+        SELECT precision FROM fingerprints AS space
+        LEFT JOIN entries ON entries.fingerprint = space.id
+        WHERE model = ? AND (encoder = ? OR 'remote' IN (encoder, ?))
+        GROUP BY precision ORDER BY COUNT(seq) DESC, MAX(space.id) DESC LIMIT 1
+    """
+    with database.read() as connection:
+        row = connection.execute(query, (model, encoder, encoder)).fetchone()
+    return row[0] if row else None
 
 
 class Embeddings:
@@ -119,6 +136,12 @@ class Embeddings:
         with self._database.read() as connection:
             row = connection.execute(query, (image_id, self.fingerprint)).fetchone()
         return self._vectors(row[0])[0] if row else None
+
+    def any(self) -> bool:
+        """Say whether there is an entry."""
+        query = f"SELECT EXISTS (SELECT 1 FROM entries WHERE fingerprint = {_FINGERPRINT})"
+        with self._database.read() as connection:
+            return bool(connection.execute(query, (self.fingerprint,)).fetchone()[0])
 
     def count(self) -> int:
         """Return how many entries there are."""

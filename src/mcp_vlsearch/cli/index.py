@@ -11,7 +11,7 @@ from mcp_vlsearch.cli.progress import RESUMABLE, working
 from mcp_vlsearch.errors import CancelledError
 
 if TYPE_CHECKING:
-    from mcp_vlsearch.types import IndexReport, Profile
+    from mcp_vlsearch.types import EncoderStatus, IndexReport, Profile
 
 __all__ = ["index"]
 
@@ -44,22 +44,30 @@ def index(
             result = library.index(
                 paths or (), recursive=recursive, force=force, report=report, stages=stages
             )
+            encoder = library.status().encoder
     except CancelledError:
         if profile:  # a few minutes of a long run tell enough
-            _show(None, stages.profile(), json)
+            _show(None, None, stages.profile(), json)
         raise
-    _show(result, stages.profile() if profile else None, json)
+    _show(result, encoder, stages.profile() if profile else None, json)
     usable = result.added + result.updated + result.moved + result.unchanged
     return 1 if result.failed and not usable else 0
 
 
-def _show(result: "IndexReport | None", profile: "Profile | None", json: bool) -> None:
+def _show(
+    result: "IndexReport | None",
+    encoder: "EncoderStatus | None",
+    profile: "Profile | None",
+    json: bool,
+) -> None:
     if json:
         report = result.model_dump() if result else {}
         print_json(report | ({"profile": profile} if profile else {}))
         return
     if result:
         _show_report(result)
+    if encoder:
+        typer.echo(f"encoder: {encoder.model} in {encoder.precision} on {encoder.device}")
     if profile:
         _show_profile(profile)
 

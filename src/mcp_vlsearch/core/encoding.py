@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_vlsearch.contracts import Encoder, PreparingEncoder, Query
@@ -35,13 +36,22 @@ def prepared(encoder: Encoder, image: "Image.Image") -> "Image.Image | Prepared"
 
 
 class EncoderSlot:
-    """Holds one encoder from "not loaded" to "ready" or "failed"; a failed one is tried again."""
+    """Holds one encoder from "not loaded" to "ready" or "failed"; a failed one is tried again.
+
+    ``settings`` are those that the encoder is made with: the given ones, with what the library has
+    settled by then.
+    """
 
     def __init__(
-        self, settings: Settings, make_encoder: Callable[[Settings], Encoder] | None = None
+        self,
+        settings: Settings,
+        make_encoder: Callable[[Settings], Encoder] | None = None,
+        follow: Callable[[Settings], Settings] = follow_pin,
     ) -> None:
         self.settings = settings
         self._make_encoder = make_encoder
+        self._follow = partial(follow, settings)
+        self._made = 0
         self._encoder: Encoder | None = None
         self._state: EncoderState = "not loaded"
         self._error: VLSearchError | None = None
@@ -54,9 +64,23 @@ class EncoderSlot:
         with self._changed:
             if self._state in ("loading", "ready"):
                 return
-            self._state, self._encoder, self._error = "loading", None, None
-            self.settings = follow_pin(self.settings)
-        threading.Thread(target=self._make, name="encoder", daemon=True).start()
+            self._begin()
+
+    def follow(self) -> bool:
+        """Begin with another encoder if the library asks for one by now; say whether it does.
+
+        It does where another process was the first to index, and chose otherwise.
+        """
+        settings = self._follow()
+        with self._changed:
+            if self._encoder is None:  # whoever makes it follows
+                return False
+            if settings.precision in ("auto", self._encoder.precision):
+                settings = settings.model_copy(update={"precision": self.settings.precision})
+            if settings == self.settings:
+                return False
+            self._begin()
+            return True
 
     def known(self, report: ProgressCallback) -> Encoder:
         """Wait until the encoder's fingerprint is known; weights may still be loading."""
@@ -92,7 +116,8 @@ class EncoderSlot:
 
     def status(self) -> EncoderStatus:
         """Say what the encoder is and where it stands; never waits."""
-        encoder, settings = self._encoder, self.settings
+        encoder = self._encoder
+        settings = self._follow() if self._state == "not loaded" else self.settings
         return EncoderStatus(
             name=settings.encoder,
             model=encoder.model if encoder else settings.model,
@@ -103,31 +128,49 @@ class EncoderSlot:
         )
 
     def _loading(self) -> str:
-        if self.settings.encoder == DEFAULT_ENCODER:
-            return f"loading the model {self.settings.model}"
-        return f"loading the encoder {self.settings.encoder}"
+        is_default = self.settings.encoder == DEFAULT_ENCODER
+        what = f"model {self.settings.model}" if is_default else f"encoder {self.settings.encoder}"
+        encoder = self._encoder
+        known = f" in {encoder.precision} on {encoder.device}" if encoder else ""
+        return f"loading the {what}{known}"
 
-    def _make(self) -> None:
+    def _begin(self) -> None:
+        """Make an encoder in the background; the lock is held."""
+        self._state, self._encoder, self._error = "loading", None, None
+        self._made += 1
+        threading.Thread(target=self._make, args=(self._made,), name="encoder", daemon=True).start()
+
+    def _make(self, number: int) -> None:
         try:
-            make = self._make_encoder or resolve("encoders", self.settings.encoder)
-            encoder = make(self.settings)
-            self._become("loading", encoder)
-            encoder.load()
-            self._become("ready", encoder)
+            settings = self._follow()
+            with self._changed:
+                if number == self._made:
+                    self.settings = settings
+            make = self._make_encoder or resolve("encoders", settings.encoder)
+            encoder = make(settings)
+            if self._become(number, "loading", encoder):
+                encoder.load()
+                self._become(number, "ready", encoder)
         except VLSearchError as error:
-            self._fail(error)
+            self._become(number, "failed", error=error)
         except BaseException as error:  # whatever a plugin raises, a waiting call must hear of it
-            self._fail(EncoderError(f"encoder {self.settings.encoder!r} failed to load: {error!r}"))
+            said = f"encoder {self.settings.encoder!r} failed to load: {error!r}"
+            self._become(number, "failed", error=EncoderError(said))
 
-    def _become(self, state: EncoderState, encoder: Encoder) -> None:
+    def _become(
+        self,
+        number: int,
+        state: EncoderState,
+        encoder: Encoder | None = None,
+        error: VLSearchError | None = None,
+    ) -> bool:
+        """Take up a state, unless another encoder has been begun with since; say whether."""
         with self._changed:
-            self._state, self._encoder = state, encoder
+            if number != self._made:
+                return False
+            self._state, self._encoder, self._error = state, encoder, error
             self._changed.notify_all()
-
-    def _fail(self, error: VLSearchError) -> None:
-        with self._changed:
-            self._state, self._encoder, self._error = "failed", None, error
-            self._changed.notify_all()
+            return True
 
     def _wait(self, report: ProgressCallback, reached: Callable[[], bool]) -> Encoder:
         self.warm_up()

@@ -16,6 +16,7 @@ from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.digest import read_file
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence, check_folder
+from mcp_vlsearch.core.following import followed
 from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
@@ -29,7 +30,7 @@ from mcp_vlsearch.core.searching import Searcher, SearchRequest
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import ImageError, LibraryError, RootError
-from mcp_vlsearch.settings import Settings, load_settings, pin_encoder
+from mcp_vlsearch.settings import Settings, follow_pin, load_settings, pin_encoder
 from mcp_vlsearch.types import (
     Filters,
     IndexReport,
@@ -72,7 +73,9 @@ class Library:
         self.settings = settings
         self._database = Database(settings.library / _DATABASE, read_only=settings.read_only)
         self._catalog = Catalog(self._database)
-        self._encoder = EncoderSlot(settings, make_encoder)
+        self._encoder = EncoderSlot(
+            settings, make_encoder, lambda given: followed(given, self._database)
+        )
         self._opened: _Space | None = None
         self._opening = threading.Lock()
 
@@ -145,9 +148,11 @@ class Library:
             refuse_other_files(path)
         self.settings.library.mkdir(parents=True, exist_ok=True)
         with stages("loading"):
-            space = self._space(report)
+            self._encoder.known(report)  # so that the lock is not held meanwhile
         with writer_lock(self.settings.library, report):
-            pin_encoder(self._encoder.settings)
+            self._encoder.follow()  # whoever had the lock may have been the first to index
+            space = self._space(report)
+            pin_encoder(follow_pin(self.settings))
             indexer = Indexer(
                 self._database,
                 self._catalog,
@@ -287,7 +292,12 @@ class Library:
         return searcher.search(request, report)
 
     def _space(self, report: ProgressCallback) -> _Space:
-        encoder = self._encoder.known(report)
+        space = self._space_of(self._encoder.known(report))
+        if not space.embeddings.any() and self._catalog.indexed_with() and self._encoder.follow():
+            return self._space_of(self._encoder.known(report))
+        return space
+
+    def _space_of(self, encoder: Encoder) -> _Space:
         with self._opening:
             if self._opened is None or self._opened.encoder is not encoder:
                 embeddings = Embeddings(self._database, encoder)

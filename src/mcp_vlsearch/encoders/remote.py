@@ -52,6 +52,7 @@ class RemoteEncoder:
         self._is_ours = card is not None
         if card is not None:
             self.precision, self.device = str(card["precision"]), str(card["device"])
+            self._check_precision(settings.precision)
             self._width, space = int(card["dim"]), str(card["fingerprint"])
         else:
             self.precision, self.device = "unknown", "remote"
@@ -169,6 +170,15 @@ class RemoteEncoder:
                     f"--{kind}-instruction {card[f'{kind}_instruction']!r}"
                 )
         return card
+
+    def _check_precision(self, wanted: str) -> None:
+        """Refuse a server whose own choice has changed: pictures would be encoded anew unasked."""
+        if wanted not in ("auto", self.precision):
+            raise EncoderError(
+                f"{self._endpoint.url} runs {self.model!r} in {self.precision}, not in {wanted}: "
+                f"start it with --precision {wanted}, or index again with "
+                f"--precision {self.precision}"
+            )
 
     def _probe(self) -> NDArray[np.float32]:
         ramp = np.arange(0, 256, 4, dtype=np.uint8)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from PIL import Image
 
@@ -11,7 +11,7 @@ from mcp_vlsearch.encoders.remote import RemoteEncoder
 from mcp_vlsearch.encoders.sharing import find_or_start
 from mcp_vlsearch.encoders.wire import Packed
 from mcp_vlsearch.errors import EncoderError, UnreachableError
-from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.settings import Precision, Settings
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
@@ -32,6 +32,8 @@ class SharedEncoder:
         self._settings = settings
         self._turn = threading.Lock()
         remote = self._remote = self._connect()
+        if remote.precision in get_args(Precision):  # a new process must not choose another one
+            self._settings = settings.model_copy(update={"precision": remote.precision})
         self.name = settings.encoder
         self.model = remote.model
         self.precision = remote.precision
@@ -72,7 +74,7 @@ class SharedEncoder:
 
     def _connect(self) -> RemoteEncoder:
         url, token = find_or_start(self._settings)
-        there = {"encoder_url": url, "encoder_token": token}
+        there = {"encoder_url": url, "encoder_token": token, "precision": "auto"}
         # no time limit: the first one may have to download the model, and a dead process is noticed
         remote = RemoteEncoder(self._settings.model_copy(update=there), attempts=1, limit=None)
         if remote.fingerprint != getattr(self, "fingerprint", remote.fingerprint):

@@ -7,14 +7,14 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import httpx2
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from mcp_vlsearch.errors import EncoderError
-from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.settings import Precision, Settings
 from mcp_vlsearch.version import VERSION
 
 __all__ = ["Address", "find_or_start"]
@@ -24,10 +24,10 @@ Address = tuple[str, str]
 
 _PROGRAM: Final = "mcp_vlsearch.server.shared"
 _DECIDING: Final = {
-    *("encoder", "model", "precision", "device", "dim", "max_pixels", "pooling"),
+    *("encoder", "model", "device", "dim", "max_pixels", "pooling"),
     *("query_instruction", "image_instruction", "batch_size"),
 }
-"""Settings that servers must have in common to share a model."""
+"""Settings that servers must have in common to share a model, besides the precision."""
 _DEVICES: Final = (
     "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
@@ -43,13 +43,15 @@ _ALIVE: Final = 5.0
 def find_or_start(settings: Settings) -> Address:
     """Return where the model for these settings is served; start its process if there is none.
 
-    However many processes ask at once, one is started. Raises :class:`EncoderError`.
+    However many processes ask at once, one is started. Precision ``auto`` is content with a
+    process of any precision, and any precision with a process that auto chose it for. Raises
+    :class:`EncoderError`.
     """
     try:
-        file = _folder() / f"{_key(settings)}.json"
-        with FileLock(file.with_suffix(".lock"), timeout=_STARTS, mode=0o600):
-            address = _read(file)
-            return address if address and _answers(address) else _start(settings, file)
+        key = _folder() / _key(settings)
+        file = _file(key, settings.precision)
+        with FileLock(key.with_suffix(".lock"), timeout=_STARTS, mode=0o600):
+            return _find(key, settings.precision) or _start(settings, file)
     except Timeout as error:
         raise EncoderError(
             f"another process has been starting the encoder for {_STARTS:.0f} s: try again, or "
@@ -57,6 +59,20 @@ def find_or_start(settings: Settings) -> Address:
         ) from error
     except OSError as error:
         raise _cant_start(str(error)) from error
+
+
+def _find(key: Path, wanted: str) -> Address | None:
+    others = get_args(Precision) if wanted == "auto" else ("auto",)
+    for started_as in dict.fromkeys((wanted, *others)):
+        address = _read(_file(key, started_as))
+        runs_in = _precision(address) if address else None
+        if runs_in and wanted in ("auto", started_as, runs_in):
+            return address
+    return None
+
+
+def _file(key: Path, precision: str) -> Path:
+    return key.with_suffix(f".{precision}.json")
 
 
 def _folder() -> Path:
@@ -83,14 +99,15 @@ def _read(file: Path) -> Address | None:
         return None
 
 
-def _answers(address: Address) -> bool:
+def _precision(address: Address) -> str | None:
+    """Return the precision of a process, "auto" if it has yet to choose; None if it is gone."""
     url, token = address
     headers = {"Authorization": f"Bearer {token}"}
     try:
         answer = httpx2.get(f"{url}/health", headers=headers, timeout=_ALIVE, trust_env=False)
     except httpx2.HTTPError:
-        return False
-    return answer.status_code == 200
+        return None
+    return str(answer.json()["precision"]) if answer.status_code == 200 else None
 
 
 def _start(settings: Settings, file: Path) -> Address:

@@ -5,6 +5,7 @@ together, texts before pictures that are to be indexed.
 """
 
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -64,8 +65,19 @@ def serve_encoder(settings: Settings, host: str = "127.0.0.1", port: int = 8766)
         slot.warm_up()
         port = listening.getsockname()[1]
         say(f"serving the encoder at http://{bracketed(host)}:{port}; Ctrl-C stops it")
+        threading.Thread(target=_introduce, args=(slot,), name="introduce", daemon=True).start()
         run(encoder_app(slot, settings, host, token), listening)
     leave()
+
+
+def _introduce(slot: EncoderSlot) -> None:
+    """Say what the encoder is, or why there is none, once that is known."""
+    try:
+        encoder = slot.known(silent)
+    except VLSearchError as error:
+        say(f"error: {error}")
+    else:
+        say(f"encoder: {encoder.model} in {encoder.precision} on {encoder.device}")
 
 
 def encoder_app(slot: EncoderSlot, settings: Settings, host: str, token: str | None) -> ASGIApp:
@@ -129,8 +141,9 @@ class _Service:
         return JSONResponse({"width": width, "height": height})
 
     async def health(self, _: HTTPRequest) -> Response:
-        """Say where the encoder stands; never waits for it."""
-        return JSONResponse({"state": self._slot.status().state})
+        """Say where the encoder stands, and its precision if that is known; never waits for it."""
+        status = self._slot.status()
+        return JSONResponse({"state": status.state, "precision": status.precision})
 
     def _encode(self, inputs: list[Input]) -> Vectors:
         encoder = self._slot.known(silent)

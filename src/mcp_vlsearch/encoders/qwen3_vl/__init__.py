@@ -1,7 +1,7 @@
 """Encoder ``qwen3-vl``: any Qwen3-VL checkpoint, through transformers.
 
 checkpoint  which folder, which kind            (hub: the download; content: its digest)
-device      where it runs, in which precision   (quantise: 8 and 4 bits)
+device      where it runs, in which precision   (quantise: 8 and 4 bits; memory: what is free)
 prompt      instruction, picture and text as tokens
 pixels      a picture as patches
 fast        tokens and patches to one state per prompt  (vision, text: its halves; packing)

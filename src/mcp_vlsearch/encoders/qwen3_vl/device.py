@@ -1,13 +1,14 @@
 """Where the model runs, in which number format, and what to say when memory runs out."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import torch
 
-from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, has_bitsandbytes
+from mcp_vlsearch.encoders.qwen3_vl.memory import free_memory
+from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantisable
 from mcp_vlsearch.errors import EncoderError, SettingsError
 from mcp_vlsearch.settings import Device, Precision
 
@@ -22,11 +23,11 @@ __all__ = [
 ]
 
 _DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# Above this size fp32 weights fill the memory of an ordinary machine.
+# Above this size fp32 weights fill the memory of an ordinary machine; below it, no weights do.
 _LARGE: Final = 1_000_000_000
 # Bytes a weight takes, with the embedding and the vision tower in 16 bits; and what work takes.
 _BYTES: Final = {"bf16": 2.0, "fp16": 2.0, "int8": 1.4, "nf4": 1.0}
-_WORK: Final = 1.5 * 2**30
+_WORK: Final = {"cpu": 2**30, "cuda": 1.5 * 2**30}
 # Image tokens that one batch should carry: enough to keep the device busy, few enough to fit.
 BATCH_TOKENS: Final = {"cpu": 1024, "mps": 4096, "cuda": 16384}
 _BATCH_IMAGES: Final = {"cpu": 32, "mps": 32, "cuda": 64}
@@ -54,20 +55,24 @@ def choose_device(wanted: Device) -> str:
     return wanted
 
 
-def choose_precision(wanted: Precision, device: str, parameters: int) -> str:
-    """Return the precision; auto fits device, model size and the device's memory.
+def choose_precision(
+    wanted: Precision, device: str, parameters: int, text_config: Mapping[str, Any]
+) -> str:
+    """Return the precision; auto fits device, model size and the memory that is free now.
 
-    It is the memory that the device has, not what is free now: vectors depend on the precision,
-    and must not on what else happens to run.
+    Vectors depend on the precision, and must not on what else happens to run. So auto is asked for
+    pictures that are the first of a library only: what it chose then is given here from then on.
     """
     if wanted != "auto":
         return wanted
     chosen = _usual_precision(device, parameters)
-    if device == "cuda" and has_bitsandbytes():
-        memory = torch.cuda.get_device_properties(0).total_memory
-        fitting = (p for p in (chosen, *QUANTISED) if parameters * _BYTES[p] + _WORK <= memory)
-        chosen = next(fitting, QUANTISED[-1])
-    logger.info("precision %s chosen for %d weights on %s", chosen, parameters, device)
+    free = free_memory(device) if parameters > _LARGE else None
+    if free is not None:
+        smaller = quantisable(device, text_config)
+        fitting = (p for p in (chosen, *smaller) if parameters * _BYTES[p] + _WORK[device] <= free)
+        chosen = next(fitting, smaller[-1] if smaller else chosen)
+    known = "" if free is None else f" with {free / 2**30:.1f} GiB free"
+    logger.info("precision %s chosen for %d weights on %s%s", chosen, parameters, device, known)
     return chosen
 
 

@@ -61,9 +61,12 @@ class Qwen3VLEncoder:
         checkpoint = open_checkpoint(settings.model)
         self.model = settings.model
         self.device = choose_device(settings.device)
-        self.precision = choose_precision(settings.precision, self.device, checkpoint.parameters)
+        text_config = checkpoint.config["text_config"]
+        self.precision = choose_precision(
+            settings.precision, self.device, checkpoint.parameters, text_config
+        )
         if self.precision in QUANTISED:
-            check_quantised(self.precision, self.device, checkpoint.config["text_config"])
+            check_quantised(self.precision, self.device, text_config)
         self.dim = _dim(settings, checkpoint)
         self.pooling: Literal["last", "mean"] = (
             checkpoint.pooling if settings.pooling == "auto" else settings.pooling

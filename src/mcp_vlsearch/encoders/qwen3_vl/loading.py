@@ -1,5 +1,6 @@
 """Weights and tokenizer from a checkpoint, without a word on the screen."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,10 +14,12 @@ from mcp_vlsearch.encoders.qwen3_vl.device import (
     memory_explained,
 )
 from mcp_vlsearch.encoders.qwen3_vl.prompt import IMAGE_PAD
-from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantise
+from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantisable, quantise
 from mcp_vlsearch.errors import CheckpointError
 
 __all__ = ["load_model", "load_tokenizer"]
+
+_turn = threading.Lock()
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
@@ -36,12 +39,11 @@ def load_model(checkpoint: Checkpoint, device: str, precision: str) -> Qwen3VLMo
 
     Raises :class:`CheckpointError` if weights are missing, damaged or too large for memory.
     """
-    smaller = "bf16" if precision == "fp32" else "nf4"
     with (
         memory_explained(
             CheckpointError,
-            f"not enough memory for {checkpoint.model!r} in {precision}: "
-            f"use --precision {smaller}, or a smaller checkpoint",
+            f"not enough memory for {checkpoint.model!r} in {precision}: end other programs that "
+            f"use it, or index again with {_smaller(checkpoint, device, precision)}",
         ),
         _quiet(),
         _explained(checkpoint, "weights"),
@@ -66,6 +68,16 @@ def load_model(checkpoint: Checkpoint, device: str, precision: str) -> Qwen3VLMo
     return model
 
 
+def _smaller(checkpoint: Checkpoint, device: str, precision: str) -> str:
+    """Return what would take less memory, in words."""
+    if precision == "fp32":
+        return f"--precision {'fp16' if device == 'mps' else 'bf16'}"
+    possible = quantisable(device, checkpoint.config["text_config"])
+    # after itself, or all of them after 16 bits
+    smaller = possible[possible.index(precision) + 1 :] if precision in possible else possible
+    return f"--precision {smaller[0]}" if smaller else "a smaller checkpoint"
+
+
 @contextmanager
 def _explained(checkpoint: Checkpoint, part: str) -> Iterator[None]:
     try:
@@ -82,13 +94,18 @@ def _explained(checkpoint: Checkpoint, part: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
+    """Let transformers say nothing, and one thread at a time load something.
+
+    While it loads, it changes what the whole process has: its own verbosity, torch's default dtype.
+    """
+    with _turn:
+        verbosity = transformers_logging.get_verbosity()
+        bars = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(verbosity)
+            if bars:
+                transformers_logging.enable_progress_bar()

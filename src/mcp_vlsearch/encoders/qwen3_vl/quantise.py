@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,15 +18,10 @@ from mcp_vlsearch.errors import MissingExtraError, SettingsError
 if TYPE_CHECKING:
     from transformers import Qwen3VLTextModel
 
-__all__ = ["QUANTISED", "check_quantised", "has_bitsandbytes", "quantise"]
+__all__ = ["QUANTISED", "check_quantised", "quantisable", "quantise"]
 
 QUANTISED: Final = ("int8", "nf4")
 _NF4_BLOCK: Final = 64
-
-
-def has_bitsandbytes() -> bool:
-    """Return whether bitsandbytes is installed."""
-    return find_spec("bitsandbytes") is not None
 
 
 def check_quantised(precision: str, device: str, text_config: Mapping[str, Any]) -> None:
@@ -40,11 +36,21 @@ def check_quantised(precision: str, device: str, text_config: Mapping[str, Any])
             f"--precision nf4 needs layer widths that are multiples of {_NF4_BLOCK}, and this "
             f"model has one of {odd[0]}: use --precision int8"
         )
-    if not has_bitsandbytes():
+    if find_spec("bitsandbytes") is None:
         raise MissingExtraError(
             f"--precision {precision} needs the package 'bitsandbytes', which is not installed: "
             "pip install 'mcp-vlsearch[quant]'"
         )
+
+
+def quantisable(device: str, text_config: Mapping[str, Any]) -> list[str]:
+    """Return which of int8 and nf4 can be done, the larger first."""
+    possible = []
+    for precision in QUANTISED:
+        with suppress(SettingsError, MissingExtraError):
+            check_quantised(precision, device, text_config)
+            possible.append(precision)
+    return possible
 
 
 def quantise(text: Qwen3VLTextModel, precision: str, device: str) -> None:

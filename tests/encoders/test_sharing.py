@@ -1,0 +1,108 @@
+"""Which running process serves for which precision, so that none holds a model twice."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_vlsearch.encoders import shared, sharing
+from mcp_vlsearch.encoders.shared import SharedEncoder
+from mcp_vlsearch.encoders.sharing import Address, find_or_start
+from mcp_vlsearch.settings import Settings
+from tests.http_servers import Answer, Sent, answering
+
+
+class Machine:
+    """Stands for a machine with its processes: each answers at an address, in a precision."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self.started: list[tuple[str, str]] = []
+        self.chooses = "bf16"
+        self.runs_in: dict[str, str] = {}
+
+    def start(self, settings: Settings, file: Path) -> Address:
+        """Stand in for the process's start."""
+        chosen = self.chooses if settings.precision == "auto" else settings.precision
+
+        def answer(sent: Sent) -> Answer:
+            is_ours = sent.headers["authorization"] == "Bearer secret"
+            return Answer({"precision": self.runs_in[url]}, 200 if is_ours else 401)
+
+        url = self._stack.enter_context(answering(answer))
+        self.runs_in[url] = chosen
+        self.started.append((settings.precision, url))
+        file.write_text(json.dumps({"url": url, "token": "secret"}))
+        return url, "secret"
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Machine]:
+    with ExitStack() as stack:
+        made = Machine(stack)
+        monkeypatch.setattr(sharing, "_start", made.start)
+        monkeypatch.setattr(sharing, "user_cache_path", lambda *_, **__: tmp_path)
+        yield made
+
+
+def ask(precision: str, **settings: Any) -> Address:
+    given = {"library": Path("unused"), "model": "some/model", "precision": precision, **settings}
+    return find_or_start(Settings.model_validate(given))
+
+
+@pytest.mark.parametrize(("first", "second"), [("auto", "bf16"), ("bf16", "auto")])
+def test_auto_and_what_it_chose_share_a_process(machine: Machine, first: str, second: str) -> None:
+    assert ask(first) == ask(second) == ask(first)
+    assert [precision for precision, _ in machine.started] == [first]
+
+
+def test_another_precision_has_a_process_of_its_own(machine: Machine) -> None:
+    auto = ask("auto")
+    assert ask("int8") != auto
+    assert ask("int8") != auto
+    assert ask("auto") == auto
+    assert [precision for precision, _ in machine.started] == ["auto", "int8"]
+
+
+def test_a_process_that_has_yet_to_choose_serves_auto_only(machine: Machine) -> None:
+    machine.chooses = "auto"
+    auto = ask("auto")
+    assert ask("auto") == auto
+    assert ask("bf16") != auto
+
+
+@pytest.mark.usefixtures("machine")
+def test_another_models_process_is_left_alone() -> None:
+    assert ask("auto") != ask("auto", model="another/model")
+
+
+def test_a_process_that_is_gone_is_started_again(machine: Machine) -> None:
+    dead = ask("auto")
+    machine.runs_in.clear()  # from now on it answers nothing
+    assert ask("auto") != dead
+    assert len(machine.started) == 2
+
+
+def test_a_process_that_is_started_again_keeps_the_precision_that_auto_chose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Remote:
+        def __init__(self, settings: Settings, **_: object) -> None:
+            assert settings.precision == "auto", "nothing to compare: it was asked for"
+            self.model, self.device, self.dim, self.batch_size = "m", "cpu", 8, 4
+            self.precision, self.fingerprint = "int8", "f"
+
+    def find(settings: Settings) -> Address:
+        asked.append(settings.precision)
+        return "http://127.0.0.1:1", "secret"
+
+    monkeypatch.setattr(shared, "find_or_start", find)
+    monkeypatch.setattr(shared, "RemoteEncoder", Remote)
+    encoder = SharedEncoder(Settings(library=Path("unused")))
+    encoder._connect()
+    assert asked == ["auto", "int8"]
