@@ -47,32 +47,27 @@ def index(
             encoder = library.status().encoder
     except CancelledError:
         if profile:  # a few minutes of a long run tell enough
-            _show(None, None, stages.profile(), json)
+            _show(None, stages.profile(), json)
         raise
-    _show(result, encoder, stages.profile() if profile else None, json)
+    _show((result, encoder), stages.profile() if profile else None, json)
     usable = result.added + result.updated + result.moved + result.unchanged
     return 1 if result.failed and not usable else 0
 
 
 def _show(
-    result: "IndexReport | None",
-    encoder: "EncoderStatus | None",
-    profile: "Profile | None",
-    json: bool,
+    done: "tuple[IndexReport, EncoderStatus] | None", profile: "Profile | None", json: bool
 ) -> None:
     if json:
-        report = result.model_dump() if result else {}
+        report = done[0].model_dump() if done else {}
         print_json(report | ({"profile": profile} if profile else {}))
         return
-    if result:
-        _show_report(result)
-    if encoder:
-        typer.echo(f"encoder: {encoder.model} in {encoder.precision} on {encoder.device}")
+    if done:
+        _show_report(*done)
     if profile:
         _show_profile(profile)
 
 
-def _show_report(result: "IndexReport") -> None:
+def _show_report(result: "IndexReport", encoder: "EncoderStatus") -> None:
     for failure in result.failures:
         note(f"failed: {failure.path}: {failure.error}")
     if (unlisted := result.failed - len(result.failures)) > 0:
@@ -87,6 +82,7 @@ def _show_report(result: "IndexReport") -> None:
         f"{result.total_images} images in the library; {result.encoded} encoded, "
         f"{result.from_cache} from the cache, in {result.seconds:.1f} s"
     )
+    typer.echo(f"encoder: {encoder.model} in {encoder.precision} on {encoder.device}")
 
 
 def _show_profile(profile: "Profile") -> None:

@@ -49,9 +49,9 @@ def find_or_start(settings: Settings) -> Address:
     """
     try:
         key = _folder() / _key(settings)
-        file = _file(key, settings.precision)
         with FileLock(key.with_suffix(".lock"), timeout=_STARTS, mode=0o600):
-            return _find(key, settings.precision) or _start(settings, file)
+            wanted = settings.precision
+            return _find(key, wanted) or _start(settings, _file(key, wanted))
     except Timeout as error:
         raise EncoderError(
             f"another process has been starting the encoder for {_STARTS:.0f} s: try again, or "
