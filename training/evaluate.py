@@ -3,9 +3,10 @@
     python -m training.evaluate training/runs/model/checkpoint --out training/results
 
 Full captions have one right picture each: recall. A terse caption or a phrase is true of several:
-there, the share of queries whose first hit it is true of. Composed queries ask, with a picture and
-"but at night", for the near miss among both scenes of every pair. Writes ``figures.json``, and the
-curve of the training as ``curve.jsonl`` and as a picture.
+there, the share of queries whose first hit it is true of. Bare nouns ("cat") are asked once each,
+in both languages. Composed queries ask, with a picture and "but at night", for the near miss among
+both scenes of every pair. Writes ``figures.json``, and the curve of the training as ``curve.jsonl``
+and as a picture.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from mcp_vlsearch.storybook.captions import Caption, Detail, Language, caption, 
 from mcp_vlsearch.storybook.changes import change
 from mcp_vlsearch.storybook.drawing import draw
 from mcp_vlsearch.storybook.scene import Pairs, Scene, sample_scene
+from mcp_vlsearch.storybook.vocabulary import OBJECTS
 
 Figures = dict[str, float]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -56,6 +58,22 @@ def evaluate_captions(
             if detail == "full":
                 values |= figures(ranks(scores, np.arange(count)))
             results[f"{pairs} pairs, {language}, {detail}"] = values
+    return results
+
+
+def evaluate_nouns(encoder: Qwen3VLEncoder, count: int, seed: int) -> dict[str, Figures]:
+    """Search ``count`` unseen scenes by the bare name of every object that is in one of them."""
+    rng = random.Random(f"storybook nouns {seed}")
+    scenes = [sample_scene(rng, "training") for _ in range(count)]
+    images = encoder.encode_images([draw(scene) for scene in scenes])
+    shown = [{item.kind for item in scene.items} for scene in scenes]
+    kinds = [kind for kind in OBJECTS if any(kind in kinds for kinds in shown)]
+    results: dict[str, Figures] = {}
+    for language in LANGUAGES:
+        names = [OBJECTS[k].one if language == "en" else OBJECTS[k].zh for k in kinds]
+        scores = encoder.encode_queries([Query(name) for name in names]) @ images.T
+        right = [k in shown[i] for k, i in zip(kinds, scores.argmax(axis=1), strict=True)]
+        results[f"bare nouns, {language}"] = {"first hit right": float(np.mean(right))}
     return results
 
 
@@ -109,6 +127,7 @@ def main() -> None:
     results: dict[str, Figures] = {}
     for pairs in ("training", "held-out"):
         results |= evaluate_captions(encoder, arguments.count, pairs, arguments.seed)
+    results |= evaluate_nouns(encoder, arguments.count, arguments.seed)
     results |= evaluate_composed(encoder, arguments.count // 2, arguments.seed)
     for name, values in results.items():
         print(f"{name:32}", "  ".join(f"{key} {value:.3f}" for key, value in values.items()))

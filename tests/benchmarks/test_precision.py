@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks._cut import Cut, Vectors, cut
-from benchmarks._precision_report import BEGIN, END, put_between_marks
-from benchmarks._precision_tasks import recall, weight_bytes
 from PIL import Image
 from transformers.utils import logging
 
 from benchmarks import precision
+from benchmarks._cut import Cut, Vectors, cut
+from benchmarks._precision_report import BEGIN, END, put_between_marks
+from benchmarks._precision_tasks import recall, weight_bytes
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.qwen3_vl import Qwen3VLEncoder, quantise
 from mcp_vlsearch.encoders.qwen3_vl.checkpoint import open_checkpoint

@@ -1,5 +1,7 @@
 """The built-in model finds unseen scenes by their captions, through the same code as any other."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from mcp_vlsearch.core.evaluation import evaluate
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.storybook import draw_gallery
 from mcp_vlsearch.storybook.scene import Pairs
+from mcp_vlsearch.storybook.vocabulary import OBJECTS
 
 CHECKPOINT = Path(storybook.__file__).parent / "checkpoint"
 SCENES = 160
@@ -40,6 +43,26 @@ def test_full_captions_find_their_pictures(
     least = 0.9 if field == "caption" and pairs == "all" else 0.85
     assert figures["recall@1"] >= least
     assert figures["recall@5"] >= 0.97
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_single_word_finds_a_picture_of_what_it_names(
+    gallery: tuple[Library, Path, Pairs], language: str
+) -> None:
+    library, captions, _ = gallery
+    lines = [json.loads(line) for line in captions.read_text("utf-8").splitlines()]
+    right = asked = 0
+    for noun in OBJECTS.values():
+        names = re.compile(rf"\b({noun.one}|{noun.many})\b")
+        shown = {line["image"] for line in lines if names.search(line["caption"].lower())}
+        if not shown:
+            continue
+        query = noun.one if language == "en" else noun.zh
+        hits = library.search_by_text(query, top_k=1).hits
+        asked += 1
+        right += hits[0].name in shown
+    assert asked > 40
+    assert right >= 0.9 * asked
 
 
 def test_the_checkpoint_is_small_enough_to_ship() -> None:
