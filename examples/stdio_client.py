@@ -5,24 +5,27 @@ import os
 import sys
 
 from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult, TextContent
 
 
 async def report(progress: float, total: float | None, message: str | None) -> None:
     print(progress, "of", total, message, file=sys.stderr)
 
 
-async def main(folder: str, text: str) -> None:
+async def search(folder: str, text: str) -> CallToolResult:
     server = StdioServerParameters(
         command="mcp-vlsearch", args=["serve", "--root", folder], env=dict(os.environ)
     )
     async with Client(server) as client:
-        for tool, arguments in (("index_images", {}), ("search_by_text", {"query": text})):
-            result = await client.call_tool(tool, arguments, progress_callback=report)
-            if result.is_error or result.structured_content is None:
-                sys.exit(f"{tool}: {result.content[0]}")
-        for hit in result.structured_content["hits"]:
-            print(f"{hit['rank']:2} {hit['relevance']:6} {hit['score']:.3f} {hit['path']}")
+        indexed = await client.call_tool("index_images", progress_callback=report)
+        if indexed.is_error:
+            return indexed
+        return await client.call_tool("search_by_text", {"query": text}, progress_callback=report)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:3]))
+    result = asyncio.run(search(*sys.argv[1:3]))
+    if result.is_error or result.structured_content is None:
+        sys.exit(" ".join(part.text for part in result.content if isinstance(part, TextContent)))
+    for hit in result.structured_content["hits"]:
+        print(f"{hit['rank']:2} {hit['relevance']:6} {hit['score']:.3f} {hit['path']}")

@@ -17,7 +17,7 @@ PACKAGE = Path(mcp_vlsearch.__file__).parent
 
 # From the ground up; a module may import its own layer's folder and what stands below it.
 LAYERS = (
-    ("errors", "leaving", "version"),
+    ("errors", "formats", "leaving", "version"),
     ("types",),
     ("settings",),
     ("contracts",),
@@ -168,7 +168,7 @@ def test_every_library_that_is_imported_is_a_declared_dependency() -> None:
     project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
     lines = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     declared = {re.split(r"[\W]*[<>=\[]", line)[0].lower().replace("-", "_") for line in lines}
-    packages = {"PIL": "pillow", "faiss": "faiss_cpu"}
+    packages = {"PIL": "pillow", "faiss": "faiss_cpu", "pydantic_core": "pydantic"}
     used = {name.split(".")[0] for path in MODULES for name in imports_of(path)}
     foreign = used - set(sys.stdlib_module_names) - {"mcp_vlsearch"}
     assert {packages.get(name, name) for name in foreign} <= declared

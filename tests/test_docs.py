@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -22,13 +22,14 @@ import mcp_vlsearch
 from mcp_vlsearch import plugins
 from mcp_vlsearch.cli import app
 from mcp_vlsearch.cli.options import FILTERS
+from mcp_vlsearch.core.batch import AHEAD_BYTES, BATCH_BYTES
 from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS
 from mcp_vlsearch.core.digest import MAX_FILE_BYTES
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.server import build_server
 from mcp_vlsearch.settings import Settings, load_settings
 from mcp_vlsearch.testing import check_rewriter
-from mcp_vlsearch.types import Filters, Hit, Near, SearchResult
+from mcp_vlsearch.types import Filters, Hit, Near, SearchResult, StageName
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
@@ -185,9 +186,18 @@ def test_the_config_file_shown_is_one_that_is_understood(tmp_path: Path) -> None
     assert len(settings.roots) == 2
 
 
+def test_the_stages_of_a_profile_are_those_of_the_code() -> None:
+    said = [row[0].strip("`") for row in table(section(USAGE, "index"), "Stage")]
+    assert said == list(get_args(StageName))
+    assert all(f"`{name}`" in section(USAGE, "index") for name in ("seconds", "threads", "share"))
+
+
 def test_the_limits_told_are_those_of_the_code() -> None:
     from mcp_vlsearch.encoders.qwen3_vl.checkpoint import DEFAULT_MAX_PIXELS
 
+    architecture = " ".join((DOCS / "architecture.md").read_text("utf-8").split())
+    assert f"wait take {AHEAD_BYTES // 2**20} MiB at most" in architecture
+    assert f"(`batch.py`) {BATCH_BYTES // 2**20} MiB" in architecture
     assert f"over {MAX_FILE_BYTES // 2**20} MiB" in USAGE
     assert f"{MAX_DECODED_PIXELS // 10**6} megapixels" in USAGE
     assert f"none is {DEFAULT_MAX_PIXELS} (" in USAGE

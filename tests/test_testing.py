@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
@@ -178,8 +179,29 @@ class NoSize(PlainEncoder):
         return width // 2, height // 2
 
 
-def test_an_encoder_that_keeps_the_contract_passes() -> None:
-    check_encoder(PlainEncoder())
+class Prepares(PlainEncoder):
+    """Does its resizing ahead."""
+
+    def prepare(self, image: Image.Image) -> NDArray[np.float32]:
+        return np.asarray(image.resize((8, 8)), np.float32)
+
+    def _see(self, image: Any) -> Any:
+        return image.ravel() if isinstance(image, np.ndarray) else super()._see(image)
+
+
+class PreparesAnother(Prepares):
+    def prepare(self, image: Image.Image) -> NDArray[np.float32]:
+        return super().prepare(image.rotate(180))
+
+
+class PreparesWithoutASize(Prepares):
+    def prepare(self, image: Image.Image) -> NDArray[np.float32]:
+        return super().prepare(image)[:0]
+
+
+@pytest.mark.parametrize("encoder", [PlainEncoder, Prepares])
+def test_an_encoder_that_keeps_the_contract_passes(encoder: type[PlainEncoder]) -> None:
+    check_encoder(encoder())
 
 
 @pytest.mark.parametrize(
@@ -190,6 +212,8 @@ def test_an_encoder_that_keeps_the_contract_passes() -> None:
         (IgnoresText, "different inputs have different vectors"),
         (Forgets, "must not change the fingerprint"),
         (NoSize, "target_size"),
+        (PreparesAnother, "a prepared picture has the vector of the picture"),
+        (PreparesWithoutASize, "says its nbytes"),
     ],
 )
 def test_an_encoder_that_breaks_a_promise_is_told_which(

@@ -116,7 +116,7 @@ def sample_captions(
     captions = []
     for scene in scenes:
         language: Language = rng.choice(("en", "zh"))
-        detail: Detail = rng.choices(("terse", "phrase", "full"), (2, 2, 6))[0]
+        detail: Detail = rng.choices(("terse", "phrase", "full"), (3, 3, 4))[0]
         captions.append(caption(scene, rng, language, detail))
     facts = [facts_of(scene) for scene in scenes]
     holds = torch.tensor([[c.facts <= f for c in captions] for f in facts])
@@ -133,6 +133,9 @@ class FactList:
         # relations follow from places, and there are too many of them to learn one by one
         kept = sorted(f for f in facts if f[0] not in ("beside", "stacked", "trio"))
         self._number = {fact: number for number, fact in enumerate(kept)}
+        # things and their number are hard to see; a word is harder, and rare
+        weights = {"is": 2.0, "count": 2.0, "word": 6.0}
+        self.weights = torch.tensor([weights.get(fact[0], 1.0) for fact in kept])
 
     def __len__(self) -> int:
         return len(self._number)

@@ -1,13 +1,16 @@
 """Train the storybook model from nothing: contrastive, on drawn scenes, about an hour on two cores.
 
-    python -m training.train training/runs/pictures training/runs/model --minutes 60
+    python -m training.shapes training/runs/pictures training/runs/shapes --minutes 25
+    python -m training.train training/runs/pictures training/runs/model \\
+        --tower training/runs/shapes/visual.pt --minutes 55
 
-The loss is symmetric InfoNCE (van den Oord et al. 2018, as CLIP uses it) with a learned
-temperature. A terse caption is true of several pictures of a batch: those are no negatives. Two
-more losses help it: a linear head reads the facts of a scene off picture and caption vectors, each
-fact on its own, which ends the plateau at the start early; and batches of near misses, with
-composed queries (picture + "but at night", whose answer is the near miss), take over more and more
-as training goes on.
+The vision tower starts from ``training.shapes``. The loss is symmetric InfoNCE (van den Oord et al.
+2018, as CLIP uses it) with a learned temperature. A terse caption is true of several pictures of a
+batch: those are no negatives. Three more losses help it: a linear head reads the facts of a scene
+off picture and caption vectors, each fact on its own, which ends the plateau at the start early;
+another reads what is where off the image tokens; and batches of near misses, with composed queries
+(picture + "but at night", whose answer is the near miss), take over more and more as training goes
+on.
 
 The learning rate follows the time used of ``--minutes`` (or the steps of ``--steps``): warm-up,
 then a cosine to zero. An interrupted run goes on from its last checkpoint.
@@ -43,6 +46,7 @@ from training.batches import (
     sample_captions,
     tokens,
 )
+from training.cells import CellReader, cells
 from training.checkpoint import LANGUAGES, MERGE, make_model, save, train_tokenizer
 from training.scenes import Pair, training_pair
 from training.speed import speed_up
@@ -50,6 +54,7 @@ from training.speed import speed_up
 BATCH = 64
 COMPOSED = 16
 FACTS = 0.5
+CELLS = 0.5
 RATE = 1e-3
 WARM_UP = 0.04
 
@@ -63,25 +68,32 @@ class Run:
     scale: torch.nn.Parameter
     facts: FactList
     head: torch.nn.Linear
+    reader: CellReader
     optimiser: torch.optim.AdamW
+    seen: torch.Tensor | None = None
+    """Image tokens of the last batch with pictures, shape (n, 256)."""
     step: int = 0
     seconds: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
 
 
-def start(folder: Path) -> Run:
-    """Make a fresh run, or take up the one in ``folder``."""
+def start(folder: Path, tower: Path | None = None) -> Run:
+    """Make a fresh run from the weights of a vision tower, or take up the one in ``folder``."""
     torch.manual_seed(0)
     tokenizer = train_tokenizer()
     model = make_model(tokenizer)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if tower:
+        model.visual.load_state_dict(torch.load(tower, weights_only=True))
     model.to(device)
     speed_up(model)
     scale = torch.nn.Parameter(torch.tensor(math.log(1 / 0.07), device=device))
     facts = FactList()
-    head = torch.nn.Linear(model.config.text_config.hidden_size, len(facts), device=device)
+    width = model.config.text_config.hidden_size
+    reader = CellReader(width).to(device)
+    head = torch.nn.Linear(width, len(facts), device=device)
     torch.nn.init.constant_(head.bias, -0.4)  # most facts are false
-    weights = [*model.parameters(), *head.parameters()]
+    weights = [*model.parameters(), *head.parameters(), *reader.parameters()]
     matrices = [p for p in weights if p.ndim > 1]
     vectors = [p for p in weights if p.ndim <= 1] + [scale]
     optimiser = torch.optim.AdamW(
@@ -89,12 +101,18 @@ def start(folder: Path) -> Run:
         lr=RATE,
         betas=(0.9, 0.98),
     )
-    run = Run(model, tokenizer, scale, facts, head, optimiser)
+    run = Run(model, tokenizer, scale, facts, head, reader, optimiser)
+
+    def see(_module: object, _inputs: object, tokens: torch.Tensor) -> None:
+        run.seen = tokens
+
+    model.visual.merger.register_forward_hook(see)
     state_file = folder / "state.pt"
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
         head.load_state_dict(state["head"])
+        reader.load_state_dict(state["reader"])
         optimiser.load_state_dict(state["optimiser"])
         scale.data.fill_(state["scale"])
         run.step, run.seconds, run.curve = state["step"], state["seconds"], state["curve"]
@@ -107,6 +125,7 @@ def keep(run: Run, folder: Path) -> None:
     state = {
         "model": run.model.state_dict(),
         "head": run.head.state_dict(),
+        "reader": run.reader.state_dict(),
         "optimiser": run.optimiser.state_dict(),
         "scale": run.scale.item(),
         "step": run.step,
@@ -154,7 +173,15 @@ def read_facts(run: Run, vectors: torch.Tensor, stated: torch.Tensor) -> torch.T
     """Cross-entropy of each fact on its own, summed: a rare fact must not wait for the others."""
     scores = run.head(vectors) * 10
     target = stated.to(scores.device, scores.dtype)
-    return F.binary_cross_entropy_with_logits(scores, target, reduction="sum") / len(scores)
+    each = F.binary_cross_entropy_with_logits(scores, target, reduction="none").sum(0)
+    return (each * run.facts.weights.to(scores.device)).sum() / len(scores)
+
+
+def read_cells(run: Run, scenes: list[Scene], pictures: NDArray[np.uint8]) -> torch.Tensor:
+    """Return the loss of reading what is where off the image tokens that were just made."""
+    assert run.seen is not None
+    _, height, width, _ = pictures.shape
+    return run.reader(run.seen.float(), cells(scenes, width, height))  # type: ignore[no-any-return]
 
 
 def match(
@@ -165,13 +192,14 @@ def match(
     grids = grid(pictures)
     prompts = [prompt(IMAGE, "", image_tokens(grids))] * len(pictures)
     images = encode(run, prompts, patches(pictures), grids)
+    where = read_cells(run, scenes, pictures)
     texts = encode(run, [prompt(QUERY, as_typed(c.text, rng)) for c in captions])
     logits = temperature(run) * images @ texts.T
     loss = (contrast(logits, holds) + contrast(logits.T, holds.T)) / 2
     true = run.facts.table(facts_of(scene) for scene in scenes)
     told = run.facts.table(c.facts for c in captions)
     facts = read_facts(run, images, true) + read_facts(run, texts, told)
-    return loss + FACTS * max(1 - 1.5 * used, 0.02) * facts, images
+    return loss + FACTS * max(1 - used, 0.2) * facts + CELLS * where, images
 
 
 def compose(
@@ -258,12 +286,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--tower", type=Path, help="visual.pt of training.shapes")
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float)
     budget.add_argument("--steps", type=int, default=0)
     arguments = parser.parse_args()
     transformers.logging.disable_progress_bar()
-    run = start(arguments.folder)
+    run = start(arguments.folder, arguments.tower)
     pictures = Pictures(arguments.pictures)
     train(run, pictures, arguments.folder, arguments.minutes, arguments.steps)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mcp_vlsearch.core.library import Library
     from mcp_vlsearch.core.progress import Progress
+    from mcp_vlsearch.core.stages import Stages
     from mcp_vlsearch.types import Filters, Hit, IndexReport, Near, SearchResult
 
     __version__: str
@@ -28,6 +29,7 @@ __all__ = [
     "Near",
     "Progress",
     "SearchResult",
+    "Stages",
     "__version__",
 ]
 
@@ -39,6 +41,7 @@ _HOMES = {
     "Near": "mcp_vlsearch.types",
     "Progress": "mcp_vlsearch.core.progress",
     "SearchResult": "mcp_vlsearch.types",
+    "Stages": "mcp_vlsearch.core.stages",
     "__version__": "mcp_vlsearch.version",
 }
 

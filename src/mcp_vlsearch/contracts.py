@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Seqs = NDArray[np.int64]
     """Sequence numbers of vectors, shape (n,)."""
 
-__all__ = ["Encoder", "Query", "QueryRewriter", "VectorIndex"]
+__all__ = ["Encoder", "Prepared", "PreparingEncoder", "Query", "QueryRewriter", "VectorIndex"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Encoder(Protocol):
     :meth:`load`. ``fingerprint`` changes whenever the vectors would. ``batch_size`` is how many
     images :meth:`encode_images` takes at best in one call. Calls never overlap, for the library
     serialises them; only :meth:`target_size` is called from several threads at once, and meanwhile.
+    One that has more to do to a picture before the device can work is a :class:`PreparingEncoder`.
     """
 
     name: str
@@ -66,6 +67,39 @@ class Encoder(Protocol):
 
     def encode_queries(self, queries: Sequence[Query]) -> Vectors:
         """Return one vector per query, shape (len(queries), dim), in their order."""
+        ...
+
+
+class Prepared(Protocol):
+    """A picture in the form that its encoder likes best, such as a NumPy array."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes; they bound how far ahead pictures are prepared."""
+        ...
+
+
+_P = TypeVar("_P", bound=Prepared)
+
+
+@runtime_checkable
+class PreparingEncoder(Encoder, Protocol[_P]):
+    """An encoder that does part of its work ahead, in worker threads; no encoder must.
+
+    While a batch is on the device, the next one is prepared, rather than after it.
+    """
+
+    def prepare(self, image: Image.Image) -> _P:
+        """Return an RGB picture in the form that :meth:`encode_images` likes best.
+
+        Its vector is the picture's. Like :meth:`target_size` it is called by several threads at
+        once, at any time, also before :meth:`load`, and must change nothing. Raises
+        :class:`EncoderError`.
+        """
+        ...
+
+    def encode_images(self, images: Sequence[Image.Image | _P]) -> Vectors:
+        """Return one vector per picture; prepared ones and others may come together."""
         ...
 
 

@@ -5,7 +5,9 @@ VLSearchError
 ├── PluginError             a plugin is unknown, clashes or can't be imported
 │   └── MissingExtraError   it needs a package that an extra brings
 ├── EncoderError            the encoder can't encode
-│   └── CheckpointError     its checkpoint can't be loaded
+│   ├── CheckpointError     its checkpoint can't be loaded
+│   ├── OutOfMemoryError    there is not enough memory to encode
+│   └── UnreachableError    it runs elsewhere, and nobody answers there
 ├── LibraryError            the library can't be opened or used
 │   └── LibraryBusyError    another process writes to it
 ├── RootError               a path lies outside the roots, or no root is allowed yet
@@ -23,11 +25,13 @@ __all__ = [
     "LibraryBusyError",
     "LibraryError",
     "MissingExtraError",
+    "OutOfMemoryError",
     "PluginError",
     "QueryError",
     "RootError",
     "ServerError",
     "SettingsError",
+    "UnreachableError",
     "VLSearchError",
 ]
 
@@ -54,6 +58,14 @@ class EncoderError(VLSearchError):
 
 class CheckpointError(EncoderError):
     """The checkpoint can't be found, read or fitted into memory."""
+
+
+class OutOfMemoryError(EncoderError):
+    """There is not enough memory to encode, whichever the pictures."""
+
+
+class UnreachableError(EncoderError):
+    """Nobody answers at the encoder's address, or not in time, or the connection broke off."""
 
 
 class LibraryError(VLSearchError):

@@ -12,12 +12,13 @@ of :mod:`mcp_vlsearch.contracts` is broken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from mcp_vlsearch.contracts import Encoder, Query, QueryRewriter, VectorIndex
+from mcp_vlsearch.contracts import Encoder, PreparingEncoder, Query, QueryRewriter, VectorIndex
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
@@ -46,20 +47,23 @@ def check_index(make_index: Callable[[int], VectorIndex], *, recall: float = 1.0
 def check_encoder(encoder: Encoder, *, tolerance: float = 5e-3) -> None:
     """Check that an encoder gives unit vectors that depend on nothing but their own input.
 
+    If it prepares pictures ahead, they must have the vectors of those that it does not.
     ``tolerance`` is how far from 1 the cosine of one input's vectors, from different batches, may
     be: low precisions round differently in batches of other sizes.
     """
     _check_encoder_is_known(encoder)
     _check_target_sizes(encoder)
     fingerprint = encoder.fingerprint
-    encoder.load()
-    encoder.load()
-    assert encoder.fingerprint == fingerprint, "load() must not change the fingerprint"
     pictures = [
         _picture(seed, size) for seed, size in enumerate(((320, 240), (240, 400), (64, 64)))
     ]
     ready = [p.resize(encoder.target_size(*p.size)) for p in pictures]
+    prepared = _prepared(encoder, ready)
+    encoder.load()
+    encoder.load()
+    assert encoder.fingerprint == fingerprint, "load() must not change the fingerprint"
     _check_vectors(encoder.encode_images, ready, encoder.dim, tolerance)
+    _check_prepared(encoder, ready, prepared, tolerance)
     queries = [
         Query(text="cat"),
         Query(text="a red bicycle that leans on a wall, in the evening"),
@@ -224,6 +228,28 @@ def _check_target_sizes(encoder: Encoder) -> None:
         assert isinstance(height, int), "target_size returns whole numbers"
         assert min(width, height) >= 1, f"target_size{size} gave {width} × {height}"
         assert width * height <= 2**26, f"target_size{size} gave {width} × {height}"
+
+
+def _prepared(encoder: Encoder, images: Sequence[Image.Image]) -> list[Any]:
+    """Prepare pictures in threads that do it at once, before the weights are there."""
+    if not isinstance(encoder, PreparingEncoder):
+        return []
+    with ThreadPoolExecutor(len(images)) as pool:
+        prepared = list(pool.map(encoder.prepare, images))
+    assert all(p.nbytes > 0 for p in prepared), "what prepare() returns says its nbytes"
+    return prepared
+
+
+def _check_prepared(
+    encoder: Encoder, images: Sequence[Image.Image], prepared: Sequence[Any], tolerance: float
+) -> None:
+    if not isinstance(encoder, PreparingEncoder):
+        return
+    plain = encoder.encode_images(images)
+    promise = "a prepared picture has the vector of the picture"
+    _same(plain, encoder.encode_images(prepared), tolerance, promise)
+    mixed = [prepared[0], *images[1:]]
+    _same(plain, encoder.encode_images(mixed), tolerance, f"{promise}, also among others")
 
 
 def _check_vectors(

@@ -4,7 +4,10 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
 
 __all__ = [
     "EncoderState",
@@ -18,16 +21,22 @@ __all__ = [
     "MinRelevance",
     "Near",
     "Orientation",
+    "Profile",
     "Relevance",
     "RemoveReport",
     "RootStatus",
     "SearchResult",
+    "StageName",
+    "StageTime",
 ]
 
 Relevance = Literal["strong", "likely", "weak"]
 MinRelevance = Literal["any", "likely", "strong"]
 Orientation = Literal["landscape", "portrait", "square"]
 EncoderState = Literal["not loaded", "loading", "ready", "failed"]
+StageName = Literal[
+    "scanning", "loading", "reading", "decoding", "preparing", "waiting", "encoding", "writing"
+]
 
 
 class _Model(BaseModel):
@@ -42,6 +51,13 @@ class Near(_Model):
     km: Annotated[float, Field(gt=0, le=20100, description="Radius in kilometres.")]
 
 
+def _known_format(name: str | None) -> str | None:
+    if name is not None and format_name(name) is None:
+        usual = ", ".join(str(format_name(known)) for known in PILLOW_FORMATS[:8])
+        raise PydanticCustomError("format", f"no picture has this format: give {usual} or the like")
+    return name
+
+
 class Filters(_Model):
     """Conditions that a hit must meet, all combined with AND; empty means every picture."""
 
@@ -49,7 +65,9 @@ class Filters(_Model):
         str | None, Field(description="Only pictures below this folder (absolute path).")
     ] = None
     format: Annotated[
-        str | None, Field(description='File format, such as "JPEG", "PNG" or "HEIC".')
+        str | None,
+        AfterValidator(_known_format),
+        Field(description='File format, such as "JPEG", "PNG" or "HEIC".'),
     ] = None
     taken_after: Annotated[
         datetime | None, Field(description="Taken at or after this time, by the camera's clock.")
@@ -84,7 +102,9 @@ class Failure(_Model):
 class IndexReport(_Model):
     """What an indexing run did; counts are files unless they say otherwise.
 
-    ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100.
+    ``scanned`` is the sum of ``added``, ``updated``, ``moved``, ``unchanged`` and ``failed``. Among
+    the failed are links and folders that were found but could not be looked into, and roots that
+    are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100.
     """
 
     scanned: int
@@ -99,6 +119,33 @@ class IndexReport(_Model):
     failures: list[Failure]
     seconds: float
     total_images: int
+
+
+class StageTime(_Model):
+    """What one stage of indexing took: ``seconds``, summed over the ``threads`` that were in it.
+
+    ``share`` is how much of these threads' time in the run that was, from 0 to 1.
+    """
+
+    name: StageName
+    seconds: float
+    threads: int
+    share: float
+
+
+class Profile(_Model):
+    """Where the time of an indexing run went; ``limit`` says in a line what to change.
+
+    ``seconds`` is the whole run. ``encoder_busy`` and ``encoder_waited`` are shares, from 0 to 1,
+    of the time in which the loaded encoder could work: encoding, waiting for pictures, or (the
+    rest) waiting for the library to be written.
+    """
+
+    seconds: float
+    stages: list[StageTime]
+    encoder_busy: float
+    encoder_waited: float
+    limit: str
 
 
 class Hit(_Model):
@@ -175,7 +222,12 @@ class LibraryStatus(_Model):
 
 
 class RemoveReport(_Model):
-    """What was forgotten; no file is ever deleted. ``total_images`` is what is left."""
+    """What was forgotten; no file is ever deleted.
+
+    ``unknown`` are the given paths at or below which nothing was known, ``total_images`` is what is
+    left.
+    """
 
     removed: int
+    unknown: list[str]
     total_images: int

@@ -19,6 +19,7 @@ from benchmarks import precision
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.qwen3_vl import Qwen3VLEncoder, quantise
 from mcp_vlsearch.encoders.qwen3_vl.checkpoint import open_checkpoint
+from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.storybook import draw_gallery
 from tests.encoders.tiny import photo, save_checkpoint
@@ -64,7 +65,7 @@ class Counting(Qwen3VLEncoder):
 
     encoded = 0
 
-    def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
+    def encode_images(self, images: Sequence[Image.Image | Patches]) -> Vectors:
         self.encoded += len(images)
         return super().encode_images(images)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mcp_vlsearch.cache.catalog import Condition, Counts, FileRecord, ImageInfo, ImageRecord
+from mcp_vlsearch.cache.catalog import Counts, FileRecord, ImageInfo, ImageRecord
+from mcp_vlsearch.cache.conditions import Condition
 
 from .conftest import PICTURE, Shelf
 
@@ -40,6 +41,7 @@ def test_a_folder_holds_what_is_below_it_and_not_its_neighbours(shelf: Shelf, fo
         "/p/q/r/c.jpg",
     }
     assert shelf.catalog.file_count(folder) == len(inside)
+    assert shelf.catalog.counts([folder]).failed == len(inside)
 
 
 def test_the_whole_disk_is_a_folder_too(shelf: Shelf) -> None:
@@ -52,6 +54,7 @@ def test_a_single_file_is_known_by_its_path(shelf: Shelf) -> None:
     shelf.catalog.put_files((path, BROKEN) for path in ("/p/a", "/p/ab"))
     assert set(shelf.catalog.known("/p/a")) == {"/p/a"}
     assert set(shelf.catalog.known("/p/a", recursive=False)) == {"/p/a"}
+    assert shelf.catalog.file_count("/p/a") == shelf.catalog.counts(["/p/a"]).files == 1
 
 
 def test_a_range_of_paths_is_found_by_the_key_and_not_by_reading_all(shelf: Shelf) -> None:
@@ -76,6 +79,17 @@ def test_counts_tell_files_failures_and_distinct_images(shelf: Shelf) -> None:
     assert shelf.catalog.counts() == Counts(files=4, failed=1, images=2)
     shelf.catalog.forget(["/c", "/d"])
     assert shelf.catalog.counts() == Counts(files=2, failed=0, images=1)
+
+
+def test_counts_of_folders_are_of_what_lies_at_or_below_one_of_them(shelf: Shelf) -> None:
+    for path, image in (("/a/1", "one"), ("/b/1", "one"), ("/b/2", "two"), ("/c", "three")):
+        shelf.add(path, image)
+    shelf.catalog.put_files([("/b/broken", BROKEN)])
+    assert shelf.catalog.counts(["/b"]) == Counts(files=3, failed=1, images=2)
+    assert shelf.catalog.counts(["/b", "/a", "/b/1"]) == Counts(files=4, failed=1, images=2)
+    assert shelf.catalog.counts(["/c"]) == Counts(files=1, failed=0, images=1)
+    assert shelf.catalog.counts([]) == Counts(files=0, failed=0, images=0)
+    assert [shelf.catalog.vectors(f) for f in (None, ["/a", "/b"], ["/c"], [])] == [3, 2, 1, 0]
 
 
 def test_a_file_that_is_mended_has_failed_no_more(shelf: Shelf) -> None:

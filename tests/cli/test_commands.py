@@ -2,16 +2,27 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
+from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.stages import Stages
+from mcp_vlsearch.errors import CancelledError
 from mcp_vlsearch.settings import Settings
-from mcp_vlsearch.types import IndexReport, LibraryStatus, RemoveReport, SearchResult
+from mcp_vlsearch.types import (
+    IndexReport,
+    LibraryStatus,
+    Profile,
+    RemoveReport,
+    SearchResult,
+    StageName,
+)
 
 from .conftest import COLOURS, REPOSITORY, Run
 
@@ -62,8 +73,8 @@ def test_index_without_paths_takes_every_root(run: Run, indexed: Path) -> None:
 def test_index_without_paths_or_roots_says_how_to_allow_one(run: Run) -> None:
     result = run("index", "--encoder", "colours")
     assert result.code == 1
-    assert result.err.splitlines()[-1].startswith("error: ")
-    assert "index FOLDER" in result.err
+    assert result.err.startswith("error: no folder is allowed yet: give one, as in `mcp-vlsearch ")
+    assert len(result.err.splitlines()) == 1
 
 
 def test_index_of_a_path_that_is_not_there_fails_in_one_line(run: Run, tmp_path: Path) -> None:
@@ -83,6 +94,43 @@ def test_index_encodes_again_what_is_known_only_by_force(run: Run, indexed: Path
     again = IndexReport.model_validate_json(run("index", indexed, "--json").out)
     forced = IndexReport.model_validate_json(run("index", indexed, "--force", "--json").out)
     assert (again.encoded, forced.encoded) == (0, len(COLOURS))
+
+
+def test_index_says_on_request_where_the_time_went(run: Run, pictures: Path) -> None:
+    result = run("index", pictures, "--encoder", "colours", "--profile")
+    _, _, head, *rows, last = result.out.splitlines()
+    assert head.split() == ["stage", "seconds", "threads", "share", "%"]
+    assert {row.split()[0] for row in rows} == set(get_args(StageName))
+    assert all(re.fullmatch(r"\w+ +\d+\.\d\d +\d +\d+", row) for row in rows)
+    assert re.fullmatch(r"\d+\.\d s in all; .+: .+", last)
+    assert "stage" not in run("index", pictures).out
+
+
+def test_index_adds_the_profile_to_the_report_as_json(run: Run, pictures: Path) -> None:
+    command = ("index", pictures, "--encoder", "colours", "--force", "--json")
+    plain, profiled = json.loads(run(*command).out), json.loads(run(*command, "--profile").out)
+    assert list(plain) == list(IndexReport.model_fields)
+    profile = Profile.model_validate(profiled.pop("profile"))
+    assert list(profiled) == list(plain)
+    assert "encoding" in {stage.name for stage in profile.stages}
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_index_that_is_stopped_says_where_the_time_went_so_far(
+    run: Run, indexed: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def stop(*_: object, stages: Stages, **__: object) -> None:
+        with stages("reading"):
+            raise CancelledError("stopped")
+
+    monkeypatch.setattr(Library, "index", stop)
+    result = run("index", indexed, "--profile", *(["--json"] if form == "json" else []))
+    assert result.code == 130
+    if form == "json":
+        assert list(json.loads(result.out)) == ["profile"]
+    else:
+        assert result.out.splitlines()[1].startswith("reading ")
+    assert run("index", indexed).out == ""
 
 
 @pytest.mark.usefixtures("indexed")
@@ -150,7 +198,18 @@ def test_filters_take_a_folder_relative_to_where_the_user_is(
 def test_no_hit_is_said_and_is_no_failure(run: Run) -> None:
     result = run("search", "red", "--camera", "none")
     assert (result.code, result.out) == (0, "")
-    assert "no hit among 0 images" in result.err
+    assert "none of 4 images passes the filters" in result.err
+    weak = run("search", "purple", "--min-relevance", "strong")
+    assert (weak.code, weak.out) == (0, "")
+    assert "no hit among 4 images" in weak.err
+
+
+def test_search_refuses_a_folder_outside_the_roots(run: Run, indexed: Path) -> None:
+    result = run("search", "red", "--folder", indexed.with_name("picutres"))
+    assert (result.code, result.out) == (1, "")
+    assert f"picutres' lies outside the roots ({indexed.resolve()})" in result.err
+    for folder in (indexed.parent, indexed, indexed / "no-such"):
+        assert run("search", "red", "--folder", folder).code == 0
 
 
 def test_status_says_what_the_library_holds(run: Run, indexed: Path) -> None:
@@ -162,17 +221,69 @@ def test_status_says_what_the_library_holds(run: Run, indexed: Path) -> None:
     assert f"{indexed.resolve()} (4 files)" in words
 
 
-def test_status_of_a_new_library_says_how_to_begin(run: Run) -> None:
+def test_status_of_a_library_without_roots_says_how_to_begin(run: Run, indexed: Path) -> None:
+    run("remove", indexed)
     result = run("status")
     assert result.code == 0
     assert "mcp-vlsearch index FOLDER" in result.out
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("search", "red"), ("status",), ("eval", "captions.jsonl"), ("remove", "x")],
+    ids=" ".join,
+)
+def test_a_command_that_only_reads_makes_no_library(
+    run: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    mistyped = tmp_path / "libary"
+    result = run(*command, "--library", mistyped)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        f"error: no library at {mistyped}: index pictures into it first with "
+        f"`mcp-vlsearch index FOLDER --library {mistyped}`\n"
+    )
+    assert run(*command).err.endswith("with `mcp-vlsearch index FOLDER`\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_remove_forgets_but_deletes_nothing(run: Run, indexed: Path) -> None:
     result = run("remove", indexed / "red.png", "--json")
-    assert RemoveReport.model_validate_json(result.out) == RemoveReport(removed=1, total_images=3)
+    report = RemoveReport.model_validate_json(result.out)
+    assert report == RemoveReport(removed=1, unknown=[], total_images=3)
     assert (indexed / "red.png").exists()
     assert "1 files forgotten, 2 images left" in run("remove", indexed / "blue.png").out
+
+
+def test_remove_names_what_was_not_known_and_fails_where_nothing_was(
+    run: Run, indexed: Path, tmp_path: Path
+) -> None:
+    one = run("remove", indexed / "red.png", tmp_path / "typo")
+    assert (one.code, one.err) == (0, f"nothing was known at or below {tmp_path / 'typo'}\n")
+    again = run("remove", indexed / "red.png", "--json")
+    assert again.code == 1
+    assert RemoveReport.model_validate_json(again.out).unknown == [str(indexed / "red.png")]
+
+
+def test_removing_a_root_without_pictures_is_done(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run("index", tmp_path / "empty", "--encoder", "colours")
+    assert run("remove", tmp_path / "empty").code == 0
+    assert run("remove", tmp_path / "empty").code == 1
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "README", "film.mp4"])
+def test_index_refuses_a_file_that_is_no_picture_and_makes_it_no_root(
+    run: Run, pictures: Path, name: str
+) -> None:
+    (pictures / name).write_text("words")
+    result = run("index", pictures, pictures / name, "--encoder", "colours")
+    assert result.code == 1
+    assert (
+        f"{name} is no picture by its name: give a folder, or a file that ends in .jpg"
+        in (result.err.splitlines()[-1])
+    )
+    assert run("index", "--encoder", "colours").err.startswith("error: no folder is allowed yet")
 
 
 def test_plugins_lists_names_and_owners(run: Run) -> None:
@@ -200,6 +311,50 @@ def test_serve_passes_settings_roots_and_address_on(
     assert stdio.roots == (pictures.parent, pictures)
     assert (stdio.read_only, stdio.model) == (True, "storybook")
     assert (http.token, http.read_only, address) == ("secret", False, ["127.0.0.1", 0])
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings of every server that a command would have run."""
+    calls: list[Settings] = []
+    monkeypatch.setattr("mcp_vlsearch.server.serve_stdio", calls.append)
+    return calls
+
+
+def test_serve_refuses_a_root_that_is_not_there(
+    run: Run, pictures: Path, served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = pictures / "typo"
+    line = (
+        f"error: the root {missing} does not exist: give a folder that does, or connect its drive"
+    )
+    for before in ("no library", "a library"):
+        result = run("serve", "--root", pictures, "--root", missing)
+        assert (result.code, result.err) == (2, f"{line}\n"), before
+        run("index", pictures, "--encoder", "colours")
+    monkeypatch.setenv("MCP_VLSEARCH_ROOTS", str(missing))
+    assert run("serve").err == f"{line}\n"
+    assert served == []
+
+
+def test_serve_warns_of_a_root_whose_drive_is_not_there_and_goes_on(
+    run: Run, indexed: Path, served: list[Settings]
+) -> None:
+    indexed.rename(indexed.with_name("unplugged"))
+    result = run("serve", "--root", indexed)
+    assert result.code == 0
+    assert result.err == f"the root {indexed} is offline: what was indexed below it is kept\n"
+    assert [settings.roots for settings in served] == [(indexed,)]
+
+
+def test_serve_knows_an_offline_root_by_the_files_that_a_server_indexed(
+    run: Run, pictures: Path, served: list[Settings], tmp_path: Path
+) -> None:
+    with Library.open(tmp_path / "library", encoder="colours", roots=[pictures]) as library:
+        library.index()
+    pictures.rename(tmp_path / "unplugged")
+    assert run("serve", "--root", pictures).code == 0
+    assert len(served) == 1
 
 
 def test_eval_prints_exactly_the_figures_of_the_contract(run: Run, indexed: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from mcp_vlsearch.cli import app
+from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.version import VERSION
 
 from .conftest import Run
@@ -95,6 +96,7 @@ def test_version_is_that_of_the_package(run: Run) -> None:
         (["search", "cat", "--near", "1,200,3"], "--near"),
         (["search", "cat", "--orientation", "round"], "--orientation"),
         (["search", "cat", "--taken-after", "someday"], "--taken-after"),
+        (["search", "cat", "--format", "jpgg"], "--format: no picture has this format"),
         (["search", "cat", "--rewrite", "nonsense"], "--rewrite"),
         (["status", "--precision", "fp7"], "--precision"),
         (["status", "--dim", "1"], "--dim"),
@@ -144,5 +146,7 @@ def test_a_surprise_is_one_line_with_a_hint_unless_debugging(
 def test_a_terminal_that_lacks_a_character_gets_an_escape(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mcp_vlsearch", "status", "--library", str(tmp_path / "猫")]
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    with Library.open(tmp_path / "猫") as library:
+        library.allow([tmp_path])
     done = subprocess.run(command, capture_output=True, env=environment, check=True)
     assert rb"\u732b" in done.stdout

@@ -24,6 +24,7 @@ from ..pictures import (
     encoded,
     exif,
     good_files,
+    grey_tiff,
     picture,
     pixels,
     png,
@@ -201,6 +202,38 @@ def test_greys_of_16_bits_keep_their_whole_range() -> None:
         grey_file(ramp.astype(np.int32), "TIFF"),
     ):
         assert difference(open_upright(data), expected) < 1
+
+
+def sixteen_bits(values: NDArray[np.uint16]) -> list[bytes]:
+    return [
+        png(values, 0),
+        grey_tiff(values, 16),
+        grey_tiff(values, 16, order=">"),
+        grey_file(values, "TIFF"),
+        grey_file(values, "JPEG2000"),
+        grey_file(values.astype(np.int32), "PPM"),
+    ]
+
+
+@pytest.mark.parametrize("highest", [200, 4095, 65535])
+@pytest.mark.parametrize("width", [96, 33])
+def test_greys_are_scaled_by_the_bit_depth_of_the_file_and_not_by_their_own(
+    highest: int, width: int
+) -> None:
+    values = np.linspace(0, highest, width * 64).reshape(64, width).round().astype(np.uint16)
+    files = [(data, 65535) for data in sixteen_bits(values)]
+    if highest <= 4095:
+        files.append((grey_tiff(values, 12), 4095))
+    for data, white in files:
+        expected = np.rint(values * (255 / white)).astype(np.uint8)
+        np.testing.assert_array_equal(np.asarray(open_upright(data)), np.dstack([expected] * 3))
+
+
+def test_greys_of_16_bits_that_count_from_white_are_no_negative() -> None:
+    values = np.linspace(0, 65535, 96 * 64).reshape(64, 96).round().astype(np.uint16)
+    expected = np.dstack([np.rint((65535 - values) / 257)] * 3)
+    found = open_upright(grey_tiff(values, 16, white_is_zero=True))
+    np.testing.assert_array_equal(np.asarray(found), expected)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 255), (-5, 5), (0, 1e6), (3, 3)])

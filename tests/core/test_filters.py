@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from mcp_vlsearch.cache.catalog import Catalog, FileRecord, ImageInfo
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.core.filters import compile_filters
 from mcp_vlsearch.errors import QueryError, RootError
+from mcp_vlsearch.formats import PILLOW_FORMATS
 from mcp_vlsearch.types import Filters, Near
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -306,6 +308,21 @@ def test_a_folder_that_is_a_link_below_a_root_holds_what_was_found_there(tmp_pat
 def test_a_folder_must_be_a_whole_path(folder: str) -> None:
     with pytest.raises(QueryError, match="give its whole path"):
         compile_filters(Filters(folder=folder))
+
+
+@pytest.mark.parametrize("name", ["jpgg", "", "heic jpeg", "EPS"])
+def test_a_format_must_be_one_that_pictures_have(name: str) -> None:
+    with pytest.raises(
+        ValidationError, match=r"no picture has this format: give JPEG, PNG, .*HEIC"
+    ):
+        Filters(format=name)
+
+
+@pytest.mark.parametrize("name", PILLOW_FORMATS)
+def test_every_format_that_a_library_can_hold_may_be_asked_for(name: str) -> None:
+    condition = compile_filters(Filters(format=name.lower()))
+    assert condition is not None
+    assert condition.parameters == ({"HEIF": "HEIC"}.get(name, name),)
 
 
 def test_a_folder_must_be_a_path() -> None:

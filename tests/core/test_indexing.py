@@ -195,6 +195,51 @@ def test_every_good_picture_is_indexed_and_every_bad_file_is_named(
     assert (again.unchanged, again.failed, again.encoded) == (10, len(bad), 0)
 
 
+def sum_of(report: IndexReport) -> int:
+    return report.added + report.updated + report.moved + report.unchanged + report.failed
+
+
+def test_what_was_scanned_is_what_was_indexed_and_what_failed(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "broken.png").write_bytes(b"no picture")
+    (photos / "trip" / "way-out.png").symlink_to(paint(tmp_path / "private" / "x.png", 1))
+    (photos / "trip" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    os.mkfifo(photos / "fifo.png")
+    pictures.write_files(photos / "bad", pictures.broken_files())
+    unplugged = paint(tmp_path / "drive" / "y.png", 2).parent
+    library.allow([unplugged])
+    library.index()
+    unplugged.rename(tmp_path / "unplugged")
+    (photos / "0.png").rename(photos / "moved.png")
+    (photos / "2.png").unlink()
+    paint(photos / "4.png", 100)
+    os.utime(photos / "4.png", ns=(1, 1))
+    paint(photos / "new.png", 101)
+    offline, failing = 1, 4 + len(pictures.broken_files())
+    for force in (False, True):
+        report = library.index([photos, photos / "trip", unplugged], force=force)
+        assert report.scanned == sum_of(report) == 10 + failing + offline
+        assert report.failed == len(report.failures) == failing + offline
+        assert len({failure.path for failure in report.failures}) == report.failed
+    assert (report.unchanged, report.removed) == (10, 0)
+
+
+def test_a_folder_that_cannot_be_listed_is_counted_as_scanned_and_failed(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_folder = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path) == str(photos / "trip"):
+            raise PermissionError(13, "Permission denied")
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = library.index()
+    assert (report.scanned, report.added, report.failed) == (6, 5, 1)
+
+
 def test_a_cancelled_run_keeps_finished_batches_and_goes_on(library: Library) -> None:
     def stop(progress: Progress) -> None:
         if progress.total and progress.done >= 4:

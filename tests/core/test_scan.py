@@ -12,6 +12,7 @@ from PIL import Image
 from mcp_vlsearch.core import decode
 from mcp_vlsearch.core.scan import PICTURE_SUFFIXES, ScanResult, scan
 from mcp_vlsearch.errors import CancelledError
+from mcp_vlsearch.formats import PILLOW_FORMATS
 
 from ..pictures import encoded, picture
 
@@ -170,5 +171,5 @@ def test_a_scan_reports_and_what_the_report_raises_ends_it(tmp_path: Path) -> No
 def test_the_suffixes_are_those_of_the_formats_that_can_be_decoded() -> None:
     decode.open_upright(encoded(picture()))  # registers every format
     known = Image.registered_extensions()
-    formats = {*decode._FORMATS, "MPO"}
+    formats = {*PILLOW_FORMATS, "MPO"}
     assert {suffix for suffix, name in known.items() if name in formats} == set(PICTURE_SUFFIXES)

@@ -203,18 +203,74 @@ def test_a_server_with_roots_shows_nothing_that_lies_outside_them(
         assert {str(Path(hit.path).parent) for hit in result.hits} == {str(photos / "trip")}
         assert (result.total_images, result.searched_images) == (5, 5)
         assert all(other.startswith(str(photos)) for h in result.hits for other in h.other_paths)
-        narrow = fenced.search_by_text("red", filters=Filters(folder=str(private)))
-        assert all(hit.path.startswith(str(photos)) for hit in narrow.hits)
+        for outside in (private, tmp_path / "nowhere"):
+            with pytest.raises(RootError, match=f"{outside}' lies outside the roots"):
+                fenced.search_by_text("red", filters=Filters(folder=str(outside)))
 
 
-def test_a_path_that_still_exists_is_shown_before_one_that_does_not(
+def test_a_path_that_exists_no_more_is_not_shown_unless_all_are_gone(
     indexed: Library, photos: Path
 ) -> None:
-    (photos / "zz.png").write_bytes((photos / "0.png").read_bytes())
+    paths = [photos / name for name in ("0.png", "copy.png", "zz.png")]
+    for copy in paths[1:]:
+        copy.write_bytes(paths[0].read_bytes())
     indexed.index()
-    (photos / "0.png").unlink()
-    hit = indexed.search_by_image(str(photos / "zz.png")).hits[0]
-    assert [hit.path, *hit.other_paths] == [str(photos / "zz.png"), str(photos / "0.png")]
+    image = indexed.search_by_image(str(paths[0])).hits[0].image_id
+
+    def shown() -> list[str]:
+        hit = indexed.search_by_image(image, top_k=1).hits[0]
+        return [hit.path, *hit.other_paths]
+
+    for gone, path in enumerate(paths):
+        assert shown() == [str(p) for p in paths[gone:]]
+        path.unlink()
+    assert shown() == [str(p) for p in paths], "all of them may be on a drive that is not there"
+
+
+def test_a_root_that_was_renamed_and_indexed_at_its_new_place_shows_no_dead_path(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    renamed = photos.rename(tmp_path / "renamed")
+    indexed.allow([renamed])
+    indexed.index([renamed])
+    hits = indexed.search_by_text("red", top_k=30).hits
+    assert {Path(hit.path).relative_to(renamed).suffix for hit in hits} == {".png"}
+    assert [hit.other_paths for hit in hits] == [[]] * 30
+
+
+def test_a_folder_outside_the_roots_is_refused_unless_something_is_known_there(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    private = paint(tmp_path / "private" / "p.png", 3).parent
+    filters = Filters(folder=str(private))
+    with pytest.raises(RootError, match="lies outside the roots"):
+        indexed.search_by_text("red", filters=filters)
+    with Library.open(tmp_path / "library", roots=[private]) as other:
+        other.index([private])
+    assert indexed.search_by_text("red", filters=filters).searched_images == 1
+    for folder in (photos.parent, photos, photos / "no-such"):
+        indexed.search_by_text("red", filters=Filters(folder=str(folder)))
+
+
+def test_status_of_a_server_with_roots_counts_what_it_may_see(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "trip" / "broken.png").write_bytes(b"no picture")
+    (photos / "trip" / "copy.png").write_bytes((photos / "0.png").read_bytes())
+    indexed.index()
+    indexed.remove([tmp_path / "nothing"])
+    indexed._catalog.remove_roots([str(photos)])
+    whole = indexed.status()
+    assert (whole.images, whole.files, whole.failed, whole.index.vectors) == (30, 32, 1, 30)
+    with Library.open(tmp_path / "library", roots=[photos / "trip"]) as fenced:
+        for state in ("not loaded", "ready"):
+            status = fenced.status()
+            assert (status.images, status.files, status.failed) == (6, 7, 1)
+            assert (status.index.vectors, status.encoder.state) == (6, state)
+            assert [(root.path, root.files) for root in status.roots] == [(str(photos / "trip"), 7)]
+            fenced.search_by_text("red")
+    with Library.open(tmp_path / "library", roots=[photos]) as everything:
+        assert everything.status().files == 32
 
 
 def test_relevance_survives_a_forced_run_of_another_process(

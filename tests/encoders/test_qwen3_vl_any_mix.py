@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
-from mcp_vlsearch.encoders.qwen3_vl.forward import StockForward
 
+from .stock import StockForward
 from .test_qwen3_vl_fast import IMAGE_TOKEN, PIXELS, Pooling, cosines, model, nearest, prompt
 
 # Patches of a picture's side: merging takes two by two.

@@ -11,7 +11,7 @@ from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.qwen3_vl import quantise
 from mcp_vlsearch.encoders.qwen3_vl.checkpoint import open_checkpoint
 from mcp_vlsearch.encoders.qwen3_vl.loading import load_model
-from mcp_vlsearch.errors import CheckpointError, EncoderError
+from mcp_vlsearch.errors import CheckpointError, OutOfMemoryError
 
 from .conftest import MakeEncoder
 from .tiny import HIDDEN, edit_json, one_line, photo, save_checkpoint
@@ -137,7 +137,7 @@ def test_too_little_memory_says_what_to_make_smaller(
     encoder = make(embedding)
     encoder.load()
     monkeypatch.setattr(encoder._loaded[1], "_forward", fail)  # type: ignore[index]
-    with pytest.raises(EncoderError) as error:
+    with pytest.raises(OutOfMemoryError) as error:
         encoder.encode_queries([Query("cat")])
     assert "not enough memory to encode a batch: use a smaller --max-pixels" in one_line(error)
 

@@ -1,24 +1,27 @@
 """The fast forward gives the stock forward's states, whatever goes together in a batch."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Qwen3VLModel
 
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.qwen3_vl.batching import Batches
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
-from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt, StockForward
+from mcp_vlsearch.encoders.qwen3_vl.packing import to_device
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
+from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.vision import VisionTower
 
 from .conftest import MakeEncoder
+from .stock import StockForward
 from .tiny import QUERY, Reference, photo, tiny_config, tiny_tokenizer
 
 PIXELS = PixelFormat(
@@ -186,6 +189,67 @@ def test_positions_of_a_grid_are_computed_once() -> None:
     info = tower._positions.cache_info()
     assert info.misses == len(set(GRIDS))
     assert info.maxsize is not None
+
+
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Remembers what torch is asked to do."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(
+        self,
+        operation: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        del types
+        self.names.add(str(operation.overloadpacket))
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_a_batch_asks_the_device_for_nothing_before_its_states_are_there(pooling: Pooling) -> None:
+    forward = fast(pooling)
+    forward(PROMPTS)
+    with Operations() as operations:
+        forward(PROMPTS)
+    assert {"aten.index_copy_", "aten.embedding"} <= operations.names
+    # what makes the host wait for a GPU: numbers, and results whose size depends on numbers
+    waiting = {"_local_scalar_dense", "equal", "is_nonzero", "nonzero", "masked_select", "unique"}
+    assert not operations.names & {f"aten.{name}" for name in waiting}
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_arrays_get_to_a_gpu_from_locked_memory_and_nobody_waits(
+    monkeypatch: pytest.MonkeyPatch, axis: int, dtype: type[np.generic]
+) -> None:
+    made: list[bool] = []
+    copied: list[tuple[str, bool]] = []
+    empty = torch.empty
+
+    def ordinary(shape: Sequence[int], *, dtype: torch.dtype, pin_memory: bool) -> torch.Tensor:
+        made.append(pin_memory)
+        return empty(shape, dtype=dtype)
+
+    def stays(
+        tensor: torch.Tensor, device: torch.device, *, non_blocking: bool = False
+    ) -> torch.Tensor:
+        copied.append((device.type, non_blocking))
+        return tensor
+
+    parts = [np.arange(6).reshape(2, 3).astype(dtype), np.arange(6, 12).reshape(2, 3).astype(dtype)]
+    expected = to_device(parts, torch.device("cpu"), axis)
+    monkeypatch.setattr(torch, "empty", ordinary)
+    monkeypatch.setattr(torch.Tensor, "to", stays)
+    moved = to_device(parts, torch.device("cuda"), axis)
+    assert (made, copied) == ([True], [("cuda", True)])
+    assert moved.dtype == expected.dtype
+    np.testing.assert_array_equal(moved.numpy(), np.concatenate(parts, axis))
+    np.testing.assert_array_equal(expected.numpy(), np.concatenate(parts, axis))
 
 
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9999), ("bf16", 0.99)])

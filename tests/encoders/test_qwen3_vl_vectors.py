@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from mcp_vlsearch.contracts import Encoder, Query
+from mcp_vlsearch.contracts import Encoder, PreparingEncoder, Query
 from mcp_vlsearch.encoders.qwen3_vl import loading
+from mcp_vlsearch.encoders.qwen3_vl.pixels import PixelFormat
 from mcp_vlsearch.errors import EncoderError
 
 from .conftest import MakeEncoder
@@ -73,6 +74,18 @@ def test_a_picture_resized_to_its_target_ahead_has_the_same_vector(
     encoder = make(embedding)
     resized = [p.resize(encoder.target_size(*p.size), 3) for p in PICTURES]
     np.testing.assert_array_equal(encoder.encode_images(resized), encoder.encode_images(PICTURES))
+
+
+def test_a_picture_that_was_prepared_is_not_touched_again_and_has_the_same_vector(
+    make: MakeEncoder, embedding: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = make(embedding)
+    expected = encoder.encode_images(PICTURES)
+    prepared = [encoder.prepare(picture) for picture in PICTURES]
+    mixed = [p if n % 2 else prepared[n] for n, p in enumerate(PICTURES)]
+    np.testing.assert_array_equal(encoder.encode_images(mixed), expected)
+    monkeypatch.setattr(PixelFormat, "patches", None)
+    np.testing.assert_array_equal(encoder.encode_images(prepared), expected)
 
 
 def test_queries_of_text_picture_and_both_get_their_single_item_vectors(
@@ -230,6 +243,7 @@ def test_attributes_are_known_before_the_weights_are_read(
     monkeypatch.setattr(loading, "load_model", None)
     encoder = make(embedding)
     assert isinstance(encoder, Encoder)
+    assert isinstance(encoder, PreparingEncoder)
     known = (encoder.name, encoder.model, encoder.precision, encoder.device, encoder.dim)
     assert known == ("qwen3-vl", str(embedding), "fp32", "cpu", HIDDEN)
     assert encoder.batch_size == 32

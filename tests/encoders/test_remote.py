@@ -18,7 +18,7 @@ from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders import endpoint
 from mcp_vlsearch.encoders.endpoint import CONCURRENT, Endpoint
 from mcp_vlsearch.encoders.remote import RemoteEncoder
-from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.errors import EncoderError, SettingsError, UnreachableError
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.testing import check_encoder
 from tests.encoders.tiny import one_line, photo
@@ -254,7 +254,7 @@ def test_a_server_that_does_not_answer_in_time_is_an_error(pauses: list[float]) 
         return Answer(sent.path)
 
     with answering(hang) as url:
-        with pytest.raises(EncoderError, match="did not answer within"):
+        with pytest.raises(UnreachableError, match="did not answer within"):
             Endpoint(url, None, limit=0.05).get("/v1/models")
         over.set()
     assert pauses == []

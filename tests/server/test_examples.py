@@ -1,18 +1,21 @@
 """The example clients do what they say."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from .conftest import PATIENCE, Start
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(environment: dict[str, str], *words: str) -> list[str]:
-    """Run an example and return the lines it prints."""
-    done = subprocess.run(
+def done(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run an example to its end."""
+    return subprocess.run(
         [sys.executable, *words],
         cwd=EXAMPLES,
         env=environment,
@@ -21,8 +24,13 @@ def run(environment: dict[str, str], *words: str) -> list[str]:
         timeout=PATIENCE,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+
+
+def run(environment: dict[str, str], *words: str) -> list[str]:
+    """Run an example and return the lines it prints."""
+    ended = done(environment, *words)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
 
 
 def index(environment: dict[str, str]) -> None:
@@ -31,19 +39,33 @@ def index(environment: dict[str, str]) -> None:
     subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE, check=True)
 
 
-def test_the_stdio_example_indexes_a_folder_and_finds_a_picture(
-    tmp_path: Path, pictures: Path, environment: dict[str, str], command: list[str]
-) -> None:
+@pytest.fixture
+def installed(tmp_path: Path, environment: dict[str, str], command: list[str]) -> dict[str, str]:
+    """The environment in which ``mcp-vlsearch`` is found."""
     programs = tmp_path / "bin"
     programs.mkdir()
     program = programs / "mcp-vlsearch"
     program.write_text(f'#!/bin/sh\nexec {" ".join(command[:-1])} "$@"\n')
     program.chmod(0o755)
-    path = os.pathsep.join((str(programs), environment["PATH"]))
-    lines = run({**environment, "PATH": path}, "stdio_client.py", str(pictures), "green")
+    return {**environment, "PATH": os.pathsep.join((str(programs), environment["PATH"]))}
+
+
+def test_the_stdio_example_indexes_a_folder_and_finds_a_picture(
+    pictures: Path, installed: dict[str, str]
+) -> None:
+    lines = run(installed, "stdio_client.py", str(pictures), "green")
     assert lines[0].split()[0] == "1"
     assert lines[0].endswith(str(pictures / "green.png"))
     assert len(lines) == 5
+
+
+def test_the_stdio_example_ends_with_what_the_server_says_is_wrong(
+    pictures: Path, installed: dict[str, str]
+) -> None:
+    ended = done(installed, "stdio_client.py", str(pictures), " ")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "the query is empty: say what the picture shows"
+    assert "Traceback" not in ended.stderr
 
 
 def test_the_http_example_searches_a_running_server(
@@ -57,3 +79,30 @@ def test_the_http_example_searches_a_running_server(
     assert lines[0].split()[:2] == ["1", "strong"]
     assert lines[0].endswith(str(pictures / "green.png"))
     assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("token", "query", "line"),
+    [
+        ("wrong", "green", "refuses the token: set MCP_VLSEARCH_TOKEN to the server's"),
+        ("", "green", "refuses the token: set MCP_VLSEARCH_TOKEN to the server's"),
+        ("secret", " ", "the query is empty: say what the picture shows"),
+    ],
+)
+def test_the_http_example_says_in_one_line_what_is_wrong(
+    environment: dict[str, str], start: Start, token: str, query: str, line: str
+) -> None:
+    url = start(token="secret").url
+    here = {**environment, "MCP_VLSEARCH_URL": url, "MCP_VLSEARCH_TOKEN": token}
+    ended = done(here, "http_client.py", query)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.endswith(f"{line}\n")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_http_example_says_that_no_server_is_running(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/mcp"
+    ended = done({**environment, "MCP_VLSEARCH_URL": url}, "http_client.py", "green")
+    assert ended.stderr.startswith(f"can't reach {url} (")
+    assert len(ended.stderr.splitlines()) == 1

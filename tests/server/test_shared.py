@@ -19,8 +19,11 @@ from mcp import Client, StdioServerParameters
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from mcp_vlsearch.encoders.sharing import _key, find_or_start
+from mcp_vlsearch.errors import EncoderError
 from mcp_vlsearch.server import shared
 from mcp_vlsearch.server.shared import UntilIdle
+from mcp_vlsearch.settings import load_settings
 
 from .conftest import PATIENCE
 from .test_tools import data_of, names_of
@@ -156,6 +159,35 @@ async def test_a_library_is_the_same_with_and_without_sharing(
         status = data_of(await client.call_tool("library_status"))
     assert (report["encoded"], report["unchanged"]) == (0, 5)
     assert (status["encoder"]["name"], status["encoder"]["device"]) == ("colour", "cpu")
+
+
+def test_a_cache_folder_that_cannot_be_written_is_one_line_with_the_way_around(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    folder = "mcp_vlsearch.encoders.sharing.user_cache_path"
+    monkeypatch.setattr(folder, lambda *_, **__: tmp_path / "cache")
+    with pytest.raises(
+        EncoderError, match=r"can't start \(.+cache.+\): give --share off"
+    ) as caught:
+        find_or_start(load_settings({"library": tmp_path}, environment={}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "matters"),
+    [("CUDA_VISIBLE_DEVICES", True), ("HIP_VISIBLE_DEVICES", True), ("OMP_NUM_THREADS", False)],
+)
+def test_servers_that_see_other_devices_share_no_process(
+    variable: str, matters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({"library": tmp_path}, environment={})
+    keys = []
+    for value in ("0", "1", "0"):
+        monkeypatch.setenv(variable, value)
+        keys.append(_key(settings))
+    assert keys[0] == keys[2]
+    assert (keys[0] != keys[1]) is matters
 
 
 class Clock:

@@ -64,7 +64,7 @@ async def test_a_folder_is_indexed_searched_and_forgotten(
         assert (found["queries"], found["total_images"]) == (["red"], 5)
 
         removed = await client.call_tool("remove_images", {"paths": [str(pictures / "red.png")]})
-        assert data_of(removed) == {"removed": 1, "total_images": 4}
+        assert data_of(removed) == {"removed": 1, "unknown": [], "total_images": 4}
         assert (pictures / "red.png").exists()
 
         status = data_of(await client.call_tool("library_status"))
@@ -108,6 +108,11 @@ async def test_a_picture_is_found_by_path_id_and_bytes(library: Library, picture
             "search_by_text",
             {"query": "red", "filters": {"colour": "red"}},
             "filters.colour: Extra inputs are not permitted",
+        ),
+        (
+            "search_by_text",
+            {"query": "red", "filters": {"format": "jpgg"}},
+            "filters.format: no picture has this format: give JPEG, PNG, WEBP",
         ),
         ("search_by_image", {"image": "https://example.com/a.jpg"}, "https: addresses are not"),
         ("search_by_image", {"image": "0123456789abcdef"}, "no image 0123456789abcdef in this"),

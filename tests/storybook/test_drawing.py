@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mcp_vlsearch.storybook.drawing import draw
+from mcp_vlsearch.storybook.drawing import compose, draw, where
 from mcp_vlsearch.storybook.drawing.layout import boxes
 from mcp_vlsearch.storybook.drawing.objects import DRAW
 from mcp_vlsearch.storybook.drawing.pen import Pen
@@ -107,3 +107,23 @@ def test_counts_are_drawn_one_by_one() -> None:
         item = Item("apple", "red", "centre", count=count)
         ((_, copies),) = boxes(one(items=(item,)), 512, 512, rng)
         assert len(copies) == count
+
+
+@pytest.mark.parametrize("pixels", [160 * 160, 512 * 512])
+def test_it_is_known_where_every_object_is_drawn(
+    pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put: list[tuple[Item, tuple[float, ...]]] = []
+
+    def note(image: Image.Image, item: Item, box: tuple[float, ...], _: float) -> None:
+        put.append((item, tuple(np.divide(box, image.size * 2))))
+
+    monkeypatch.setattr(compose, "_put", note)
+    rng = random.Random(11)
+    for _ in range(40):
+        scene = sample_scene(rng)
+        put.clear()
+        draw(scene, pixels)
+        known = [(item, box) for item, copies in where(scene, pixels) for box in copies]
+        assert [item for item, _ in known] == [item for item, _ in put]
+        assert np.allclose([box for _, box in known], [box for _, box in put])

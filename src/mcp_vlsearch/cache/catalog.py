@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from mcp_vlsearch.cache.conditions import BELOW, Condition, below, inside, sortable
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.types import Orientation
 
@@ -23,16 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Catalog",
-    "Condition",
     "Counts",
     "FileRecord",
     "ImageInfo",
     "ImageRecord",
-    "below",
-    "sortable",
 ]
-
-_BELOW: Final = "path >= ? AND path < ?"
 
 # Not by sqlite-utils' upsert: where the disk is full, it takes SQLite for one without ON CONFLICT
 # and falls back to statements that lose new rows without an error (4.2.1).
@@ -98,14 +94,6 @@ class Counts:
     images: int
 
 
-@dataclass(frozen=True)
-class Condition:
-    """An SQL expression over a row ``images``, with its parameters."""
-
-    sql: str
-    parameters: tuple[str | int | float, ...]
-
-
 class Catalog:
     """Roots, files and images of one library."""
 
@@ -130,11 +118,11 @@ class Catalog:
     def known(self, path: str, recursive: bool = True) -> dict[str, FileRecord]:
         """Return the known files below a folder (or the file of this path), by path."""
         low, high = below(path)
-        inside = "" if recursive else f"AND instr(substr(path, {len(low) + 1}), ?) = 0"
+        direct = "" if recursive else f"AND instr(substr(path, {len(low) + 1}), ?) = 0"
         query = f"""
             SELECT path, size, mtime_ns, image_id, error, retry FROM files WHERE path = ?
             UNION ALL
-            SELECT path, size, mtime_ns, image_id, error, retry FROM files WHERE {_BELOW} {inside}
+            SELECT path, size, mtime_ns, image_id, error, retry FROM files WHERE {BELOW} {direct}
         """
         parameters = (path, low, high) if recursive else (path, low, high, os.sep)
         with self._database.read() as connection:
@@ -146,28 +134,37 @@ class Catalog:
             }
 
     def file_count(self, folder: str) -> int:
-        """Return how many files are known below a folder, failed ones included."""
-        query = f"SELECT COUNT(*) FROM files WHERE {_BELOW}"
+        """Return how many files are known at or below a folder, failed ones included."""
+        query = f"SELECT COUNT(*) FROM files WHERE path = ? OR ({BELOW})"
         with self._database.read() as connection:
-            return int(connection.execute(query, below(folder)).fetchone()[0])
+            return int(connection.execute(query, (folder, *below(folder))).fetchone()[0])
 
-    def counts(self) -> Counts:
-        """Return the totals of the library."""
-        query = """SELECT
-            (SELECT COUNT(*) FROM files),
-            (SELECT COUNT(*) FROM files WHERE image_id IS NULL),
-            (SELECT COUNT(*) FROM (SELECT DISTINCT image_id FROM files WHERE image_id NOT NULL))
+    def counts(self, folders: Sequence[str] | None = None) -> Counts:
+        """Return the totals of the library, or of the files at or below some folders."""
+        those = Condition("1", ()) if folders is None else inside(folders)
+        query = f"""SELECT
+            (SELECT COUNT(*) FROM files WHERE {those.sql}),
+            (SELECT COUNT(*) FROM files WHERE image_id IS NULL AND {those.sql}),
+            (SELECT COUNT(DISTINCT image_id) FROM files WHERE {those.sql})
         """
         with self._database.read() as connection:
-            return Counts(*connection.execute(query).fetchone())
+            return Counts(*connection.execute(query, those.parameters * 3).fetchone())
 
-    def vectors(self) -> int:
-        """Return how many images can be found under the fingerprint that was last indexed with."""
+    def vectors(self, folders: Sequence[str] | None = None) -> int:
+        """Return how many images can be found under the fingerprint that was last indexed with.
+
+        With folders, only those that have a file at or below one of them.
+        """
         query = """SELECT COUNT(*) FROM entries WHERE fingerprint = (
             SELECT fingerprint FROM entries ORDER BY seq DESC LIMIT 1
         )"""
+        those = inside(folders or ())
+        if folders is not None:
+            query += f""" AND EXISTS (
+                SELECT 1 FROM files WHERE files.image_id = entries.image_id AND {those.sql}
+            )"""
         with self._database.read() as connection:
-            return int(connection.execute(query).fetchone()[0])
+            return int(connection.execute(query, those.parameters).fetchone()[0])
 
     def indexed_with(self) -> str | None:
         """Return the encoder and settings that were last indexed with, as words."""
@@ -240,18 +237,18 @@ class Catalog:
 
     def seqs_below(self, folders: Sequence[str], fingerprint: str) -> "Seqs":
         """Return the seqs of images with a file at or below one of the folders, sorted."""
-        inside, parameters = _inside(folders)
+        those = inside(folders)
         condition = f"""EXISTS (
-            SELECT 1 FROM files WHERE files.image_id = images.image_id AND ({inside})
+            SELECT 1 FROM files WHERE files.image_id = images.image_id AND {those.sql}
         )"""
-        return self.allowed(Condition(condition, tuple(parameters)), fingerprint)
+        return self.allowed(Condition(condition, those.parameters), fingerprint)
 
     def any_outside(self, folders: Sequence[str]) -> bool:
         """Say whether a file is known that lies below none of the folders."""
-        inside, parameters = _inside(folders)
-        query = f"SELECT EXISTS (SELECT 1 FROM files WHERE NOT ({inside}))"
+        those = inside(folders)
+        query = f"SELECT EXISTS (SELECT 1 FROM files WHERE NOT {those.sql})"
         with self._database.read() as connection:
-            return bool(connection.execute(query, parameters).fetchone()[0])
+            return bool(connection.execute(query, those.parameters).fetchone()[0])
 
     def allowed(self, condition: Condition, fingerprint: str) -> "Seqs":
         """Return the seqs of a fingerprint whose images meet a condition, sorted, shape (n,)."""
@@ -264,23 +261,6 @@ class Catalog:
         with self._database.read() as connection:
             rows = connection.execute(query, (fingerprint, *condition.parameters))
             return np.sort(np.fromiter((seq for (seq,) in rows), np.int64))
-
-
-def below(folder: str) -> tuple[str, str]:
-    """Return the bounds of all paths below a folder: at least the first, less than the second."""
-    low = folder.rstrip(os.sep) + os.sep
-    return low, low[:-1] + chr(ord(os.sep) + 1)
-
-
-def _inside(folders: Sequence[str]) -> tuple[str, list[str]]:
-    conditions = [f"files.path = ? OR ({_BELOW})"] * len(folders)
-    parameters = [text for folder in folders for text in (folder, *below(folder))]
-    return " OR ".join(conditions) or "0", parameters
-
-
-def sortable(moment: datetime) -> str:
-    """Return a time by the camera's clock as text that sorts by time."""
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def _orientation(width: int, height: int) -> Orientation:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.exceptions import TyperException
 
-from mcp_vlsearch.errors import SettingsError
+from mcp_vlsearch.errors import LibraryError, SettingsError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -50,11 +50,20 @@ def settings_from(
 
 
 @contextmanager
-def opened(flags: Mapping[str, Any]) -> "Iterator[Library]":
-    """Open the library that the flags and the other settings say."""
+def opened(flags: Mapping[str, Any], *, may_make: bool = False) -> "Iterator[Library]":
+    """Open the library that the flags and the other settings say.
+
+    Raises :class:`LibraryError` if there is none, unless the command ``may_make`` one.
+    """
     settings = settings_from(flags)
     from mcp_vlsearch.core.library import Library
 
+    if not may_make and not Library.is_at(settings.library):
+        where = f" --library {settings.library}" if flags.get("library") else ""
+        raise LibraryError(
+            f"no library at {settings.library}: index pictures into it first with "
+            f"`mcp-vlsearch index FOLDER{where}`"
+        )
     with Library(settings) as library:
         yield library
 
@@ -72,7 +81,10 @@ def print_json(result: "BaseModel | Mapping[str, Any] | Sequence[Any]") -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write rows to stdout in columns; numbers to the right, the last column in full."""
+    """Write rows to stdout in columns: numbers to the right, the last column in full.
+
+    Fractions have two digits.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -82,7 +94,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         number = bool(rows) and isinstance(rows[0][position], int | float)
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(
+            *(Text(f"{cell:.2f}" if isinstance(cell, float) else str(cell)) for cell in row)
+        )
     console = Console()
     if not console.is_terminal:  # a pipe has no width to fit into
         console.width = 10_000

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import note, opened, print_json
+from mcp_vlsearch.cli.frame import note, opened, print_json, print_table
 from mcp_vlsearch.cli.options import ENCODING, WithJson, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
+from mcp_vlsearch.errors import CancelledError
 
 if TYPE_CHECKING:
-    from mcp_vlsearch.types import IndexReport
+    from mcp_vlsearch.types import EncoderStatus, IndexReport, Profile
 
 __all__ = ["index"]
 
@@ -26,25 +27,47 @@ def index(
     *,
     force: Annotated[bool, typer.Option("--force", help="Encode again what is known.")] = False,
     recursive: Annotated[bool, typer.Option(help="Go into subfolders.")] = True,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say how long each stage took, and which limits.")
+    ] = False,
     json: WithJson = False,
     flags: dict[str, Any],
 ) -> int:
     """Index pictures; what is known already is neither read nor encoded again."""
-    with opened(flags) as library, working(RESUMABLE) as report:
-        if paths:
-            library.allow(paths)
-        result = library.index(paths or (), recursive=recursive, force=force, report=report)
-        encoder = library.status().encoder
-    if json:
-        print_json(result)
-    else:
-        _show(result)
-        typer.echo(f"encoder: {encoder.model} in {encoder.precision} on {encoder.device}")
+    from mcp_vlsearch.core.stages import Stages
+
+    stages = Stages()
+    try:
+        with opened(flags, may_make=True) as library, working(RESUMABLE) as report:
+            if paths:
+                library.allow(paths)
+            result = library.index(
+                paths or (), recursive=recursive, force=force, report=report, stages=stages
+            )
+            encoder = library.status().encoder
+    except CancelledError:
+        if profile:  # a few minutes of a long run tell enough
+            _show(None, stages.profile(), json)
+        raise
+    _show((result, encoder), stages.profile() if profile else None, json)
     usable = result.added + result.updated + result.moved + result.unchanged
     return 1 if result.failed and not usable else 0
 
 
-def _show(result: "IndexReport") -> None:
+def _show(
+    done: "tuple[IndexReport, EncoderStatus] | None", profile: "Profile | None", json: bool
+) -> None:
+    if json:
+        report = done[0].model_dump() if done else {}
+        print_json(report | ({"profile": profile} if profile else {}))
+        return
+    if done:
+        _show_report(*done)
+    if profile:
+        _show_profile(profile)
+
+
+def _show_report(result: "IndexReport", encoder: "EncoderStatus") -> None:
     for failure in result.failures:
         note(f"failed: {failure.path}: {failure.error}")
     if (unlisted := result.failed - len(result.failures)) > 0:
@@ -59,3 +82,12 @@ def _show(result: "IndexReport") -> None:
         f"{result.total_images} images in the library; {result.encoded} encoded, "
         f"{result.from_cache} from the cache, in {result.seconds:.1f} s"
     )
+    typer.echo(f"encoder: {encoder.model} in {encoder.precision} on {encoder.device}")
+
+
+def _show_profile(profile: "Profile") -> None:
+    print_table(
+        ("stage", "seconds", "threads", "share %"),
+        [(s.name, s.seconds, s.threads, round(100 * s.share)) for s in profile.stages],
+    )
+    typer.echo(f"{profile.seconds:.1f} s in all; {profile.limit}")

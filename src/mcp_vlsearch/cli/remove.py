@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import opened, print_json
+from mcp_vlsearch.cli.frame import note, opened, print_json
 from mcp_vlsearch.cli.options import WithJson, only, takes
 from mcp_vlsearch.cli.progress import working
 
@@ -24,6 +24,8 @@ def remove(
     """Forget files, or all files below folders; no file is deleted."""
     with opened(flags) as library, working() as report:
         result = library.remove(paths, report)
+    for path in result.unknown:
+        note(f"nothing was known at or below {path}")
     if json:
         print_json(result)
     else:
@@ -31,4 +33,4 @@ def remove(
             f"{result.removed} files forgotten, {result.total_images} images left; "
             "no file was deleted"
         )
-    return 0
+    return 1 if len(result.unknown) == len(paths) else 0

@@ -113,6 +113,9 @@ def _show(result: "SearchResult") -> None:
     if not result.total_images:
         note("the library is empty: run `mcp-vlsearch index FOLDER` first")
         return
+    if not result.searched_images:
+        note(f"none of {result.total_images} images passes the filters")
+        return
     if not result.hits:
         note(f"no hit among {result.searched_images} images")
         return

@@ -1,13 +1,18 @@
 """``serve``: the MCP server."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import settings_from
+from mcp_vlsearch.cli.frame import note, settings_from
 from mcp_vlsearch.cli.options import SETTINGS, takes
+from mcp_vlsearch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.settings import Settings
 
 __all__ = ["Transport", "serve"]
 
@@ -40,6 +45,7 @@ def serve(
     if root:
         roots = (*settings.roots, *(folder.expanduser().absolute() for folder in root))
         settings = settings.model_copy(update={"roots": roots})
+    _check(settings)
     from mcp_vlsearch.server import serve_http, serve_stdio
 
     if transport is Transport.HTTP:
@@ -47,3 +53,19 @@ def serve(
     else:
         serve_stdio(settings)
     return 0
+
+
+def _check(settings: "Settings") -> None:
+    """Refuse a root that is not there, unless the library knows it from when its drive was."""
+    missing = [root for root in settings.roots if not os.access(root, os.F_OK)]
+    if not missing:
+        return
+    from mcp_vlsearch.core.library import Library
+
+    with Library(settings) as library:
+        for root in missing:
+            if not Library.is_at(settings.library) or not library.knows(root):
+                raise SettingsError(
+                    f"the root {root} does not exist: give a folder that does, or connect its drive"
+                )
+            note(f"the root {root} is offline: what was indexed below it is kept")

@@ -17,7 +17,10 @@ __all__ = ["Comparer", "Comparison"]
 
 @dataclass
 class Comparison:
-    """The outcome of scans against the catalog."""
+    """The outcome of scans against the catalog.
+
+    ``scanned`` counts what is unchanged, to be read or among the failures, each path once.
+    """
 
     scanned: int = 0
     unchanged: int = 0
@@ -55,14 +58,18 @@ class Comparer:
                     "connect it or `remove` it"
                 )
                 found.failures.append(Failure(path=path, error=offline))
+                found.scanned += 1
                 continue
             known = self._catalog.known(path, recursive)
             if not known and not os.path.lexists(path):
                 raise RootError(f"{path} does not exist: give a file or folder that does")
             result = self._scan(path, recursive, found.scanned)
             result.files = [file for file in result.files if file.path not in seen]
-            seen |= {file.path for file in result.files}
-            self._sort(result, known, force, found)
+            problems = [p for p in (*result.unreadable, *result.failures) if p[0] not in seen]
+            seen |= {file.path for file in result.files} | {path for path, _ in problems}
+            self._sort(result.files, known, force, found)
+            found.scanned += len(result.files) + len(problems)
+            found.failures += [Failure(path=path, error=error) for path, error in problems]
             blind = [*self._blind, *(folder for folder, _ in result.unreadable)]
             found.gone += [p for p in known if p not in seen and self._is_gone(p, blind)]
         found.gone = [path for path in found.gone if path not in seen]
@@ -75,10 +82,14 @@ class Comparer:
         return scan(path, recursive, self._roots.folders, count)
 
     def _sort(
-        self, result: ScanResult, known: dict[str, FileRecord], force: bool, found: Comparison
+        self,
+        files: Sequence[ScannedFile],
+        known: dict[str, FileRecord],
+        force: bool,
+        found: Comparison,
     ) -> None:
         encoded = self._embeddings.cached({k.image_id for k in known.values() if k.image_id})
-        for file in result.files:
+        for file in files:
             record = known.get(file.path)
             if force or record is None or _changed(file, record, encoded):
                 found.to_read.append(file)
@@ -86,10 +97,7 @@ class Comparer:
                 found.failures.append(Failure(path=file.path, error=record.error))
             else:
                 found.unchanged += 1
-        found.scanned += len(result.files)
         found.known.update(known)
-        problems = (*result.unreadable, *result.failures)
-        found.failures += [Failure(path=path, error=error) for path, error in problems]
 
     def _is_offline(self, root: str) -> bool:
         """Say whether a root is missing, or an empty folder though files are known below it.

@@ -17,11 +17,21 @@ from typing import Final
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    ImageCms,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+)
 
 from mcp_vlsearch.cache.catalog import ImageInfo
 from mcp_vlsearch.core.metadata import Metadata, read_metadata
 from mcp_vlsearch.errors import ImageError
+from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
 
 __all__ = ["Decoded", "decode", "open_upright"]
 
@@ -31,15 +41,6 @@ MAX_DECODED_PIXELS: Final = 250_000_000
 _LARGE: Final = 50_000_000
 """Pictures of more pixels are decoded one at a time: the largest takes about 3 GB meanwhile."""
 _large = threading.Lock()
-
-# What Pillow may open, common formats first, those without a signature last. Left out are formats
-# that are handed to other programs, such as EPS.
-_FORMAT_NAMES: Final = """
-JPEG PNG WEBP GIF TIFF BMP AVIF HEIF JPEG2000 PSD QOI PPM ICO ICNS DDS DIB SGI FITS FLI BLP FTEX PCX
-DCX XPM XBM SUN GBR PIXAR MSP CUR TGA PCD SPIDER
-"""
-_FORMATS: Final = tuple(_FORMAT_NAMES.split())
-_COMMON_NAMES: Final = {"MPO": "JPEG", "HEIF": "HEIC"}
 
 _TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -63,8 +64,10 @@ Image.MAX_IMAGE_PIXELS = MAX_DECODED_PIXELS // 2
 # Editors write XMP and histories into PNG texts that are larger than Pillow's 1 MiB.
 PngImagePlugin.MAX_TEXT_CHUNK = 16 * 2**20
 
-# Numbers that may stand for white in greys of more than 8 bits, by Pillow's mode.
+# Numbers that may stand for white where a file does not say it, by Pillow's mode.
 _WHITES: Final = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}
+_WHITE_IS_ZERO: Final = 0
+"""TIFF's name for greys that count from white to black; Pillow leaves those of 16 bits so."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def decode(data: bytes, target_size: Callable[[int, int], tuple[int, int]]) -> D
     info = ImageInfo(
         width,
         height,
-        _COMMON_NAMES.get(name, name),
+        format_name(name) or name,
         len(data),
         metadata.taken_at,
         metadata.camera,
@@ -119,7 +122,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         raise ImageError("the file is empty")
     _quiet_pillow()
     _register_heif()
-    return Image.open(io.BytesIO(data), formats=_FORMATS)
+    return Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
 
 
 @contextmanager
@@ -155,7 +158,7 @@ def _render(
 def _flatten(image: Image.Image) -> Image.Image:
     """Return the picture on white in one of the modes RGB, L, CMYK and LAB."""
     if image.mode in _WHITES or image.mode.startswith("I;16"):
-        return Image.fromarray(_eight_bits(np.asarray(image), image.mode))
+        return Image.fromarray(_eight_bits(image))
     if image.has_transparency_data:
         transparent = image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
@@ -166,16 +169,32 @@ def _flatten(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _eight_bits(values: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
-    """Scale greys to 0…255: from the first usual white that none exceeds, else by their range."""
-    if mode not in _WHITES:
-        return (values.astype(np.uint16) >> 8).astype(np.uint8)
-    greys = np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
+def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
+    """Scale greys of more than 8 bits to 0…255, rounded."""
+    greys = np.asarray(image).astype(np.float32)
+    np.nan_to_num(greys, copy=False, nan=0, posinf=0, neginf=0)
+    black, white = _black_and_white(image, greys)
+    greys -= black
+    greys *= 255 / ((white - black) or 1)
+    return np.clip(np.rint(greys, out=greys), 0, 255, out=greys).astype(np.uint8)
+
+
+def _black_and_white(image: Image.Image, greys: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the numbers that stand for black and white: by the file's bit depth if it has one.
+
+    Other files don't say it: white is the first usual one that no grey exceeds, or else both are
+    the ends of the range.
+    """
+    if image.mode.startswith("I;16"):
+        tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+        white = float(2 ** tags.get(ExifTags.Base.BitsPerSample, (16,))[0] - 1)
+        inverted = tags.get(ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO
+        return (white, 0.0) if inverted else (0.0, white)
+    if image.mode == "I" and image.format == "PPM":  # which Pillow has scaled to 16 bits
+        return 0.0, 65535.0
     black, white = float(greys.min()), float(greys.max())
-    if black >= 0 and (usual := [w for w in _WHITES[mode] if white <= w]):
-        black, white = 0.0, usual[0]
-    greys = (greys - black) * (255 / ((white - black) or 1))
-    return np.clip(np.rint(greys), 0, 255).astype(np.uint8)
+    usual = [w for w in _WHITES[image.mode] if black >= 0 and white <= w]
+    return (0.0, usual[0]) if usual else (black, white)
 
 
 def _to_srgb(image: Image.Image, profile: object) -> Image.Image:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_vlsearch.contracts import Encoder, Query
+from mcp_vlsearch.contracts import Encoder, PreparingEncoder, Query
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.query_cache import QueryCache
 from mcp_vlsearch.core.turns import Turns
@@ -17,14 +17,22 @@ from mcp_vlsearch.types import EncoderState, EncoderStatus
 if TYPE_CHECKING:
     from PIL import Image
 
-    from mcp_vlsearch.contracts import Vectors
+    from mcp_vlsearch.contracts import Prepared, Vectors
 
-__all__ = ["EncoderSlot"]
+__all__ = ["EncoderSlot", "prepared"]
 
 _HEARTBEAT = 1.0
 """Seconds between two reports while waiting; clients reset their time limits on each."""
 _QUERIES = 64
 """Queries of different searches that one encoder call takes."""
+
+
+def prepared(encoder: Encoder, image: "Image.Image") -> "Image.Image | Prepared":
+    """Return what is best given to ``encode_images``: all that can be done ahead is done.
+
+    May be called from any thread.
+    """
+    return encoder.prepare(image) if isinstance(encoder, PreparingEncoder) else image
 
 
 class EncoderSlot:
@@ -82,8 +90,13 @@ class EncoderSlot:
         """Wait until the encoder can encode. Raises what made it fail."""
         return self._wait(report, lambda: self._state == "ready")
 
-    def encode_images(self, images: Sequence["Image.Image"], report: ProgressCallback) -> "Vectors":
-        """Encode pictures, shape (len(images), dim), as soon as no search is waiting."""
+    def encode_images(
+        self, images: Sequence["Image.Image | Prepared"], report: ProgressCallback
+    ) -> "Vectors":
+        """Encode pictures, shape (len(images), dim), as soon as no search is waiting.
+
+        Best come those that :func:`prepared` returns.
+        """
         encoder = self.ready(report)
         return self._turns.index(images, encoder.encode_images, encoder.batch_size)
 

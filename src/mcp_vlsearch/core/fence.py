@@ -7,12 +7,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.core.filters import places_of
 from mcp_vlsearch.core.roots import Roots
+from mcp_vlsearch.errors import RootError
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs
 
-__all__ = ["Fence"]
+__all__ = ["Fence", "check_folder"]
 
 
 class Fence:
@@ -36,3 +38,18 @@ class Fence:
                 )
                 self._key = key
             return self._seqs
+
+
+def check_folder(folder: str, roots: Roots, catalog: Catalog, is_fenced: bool) -> None:
+    """Raise :class:`RootError` if no search can find anything in a folder, wherever it leads.
+
+    What is known outside the roots can be found, too, unless the roots are a fence.
+    """
+    places = places_of(folder)
+    if not roots.folders or any(map(roots.meet, places)):
+        return
+    if is_fenced or not any(map(catalog.file_count, places)):
+        raise RootError(
+            f"the folder {folder!r} lies outside the roots ({', '.join(roots.folders)}): give one "
+            "below them, or index it first"
+        )

@@ -6,22 +6,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from mcp_vlsearch.cache.catalog import Condition, below, sortable
+from mcp_vlsearch.cache.conditions import Condition, below, sortable
 from mcp_vlsearch.cache.database import EARTH_RADIUS_KM
 from mcp_vlsearch.core.roots import absolute, real
 from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.formats import format_name
 from mcp_vlsearch.types import Filters, Near
 
-__all__ = ["compile_filters"]
-
-# Names of one format; the first of each is how the catalog calls it.
-_FORMATS: Final = (
-    ("JPEG", "JPG", "JPE", "JFIF", "MPO"),
-    ("TIFF", "TIF"),
-    ("HEIC", "HEIF", "HIF"),
-    ("JPEG2000", "JP2", "J2K"),
-)
-_FORMAT_NAMES: Final = {name: names[0] for names in _FORMATS for name in names}
+__all__ = ["compile_filters", "places_of"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST: Final = 2**63 - 1
@@ -62,8 +54,7 @@ def compile_filters(filters: Filters) -> Condition | None:
 def _image_terms(filters: Filters) -> _Terms:
     terms = _Terms()
     if filters.format is not None:
-        name = filters.format.strip().lstrip(".").upper()
-        terms.add("format = ?", _FORMAT_NAMES.get(name, name))
+        terms.add("format = ?", format_name(filters.format) or "")
     if filters.taken_after is not None:
         terms.add("taken_sort >= ?", sortable(filters.taken_after))
     if filters.taken_before is not None:
@@ -84,7 +75,7 @@ def _image_terms(filters: Filters) -> _Terms:
 def _file_terms(filters: Filters) -> _Terms:
     terms = _Terms()
     if filters.folder is not None:
-        ranges = [below(folder) for folder in _folders(filters.folder)]
+        ranges = [below(folder) for folder in places_of(filters.folder)]
         sql = " OR ".join("(path >= ? AND path < ?)" for _ in ranges)
         terms.add(f"({sql})", *chain.from_iterable(ranges))
     if filters.modified_after is not None:
@@ -117,11 +108,12 @@ def _add_longitudes(terms: _Terms, west: float, east: float) -> None:
         terms.add("longitude BETWEEN ? AND ?", west, east)
 
 
-def _folders(given: str) -> list[str]:
+def places_of(given: str) -> list[str]:
     """Return all paths that a folder may have in the catalog, once each.
 
     A file has the path at which it was found below a resolved root. What links there are on the way
-    to it may so be resolved from the left, up to any point.
+    to it may so be resolved from the left, up to any point. Raises :class:`QueryError` for a folder
+    that is not absolute, :class:`RootError` for one that is no path.
     """
     try:
         whole = Path(given).expanduser().is_absolute()

@@ -1,4 +1,4 @@
-"""The indexing pipeline: scan → compare with the catalog → read, digest, decode → encode → commit.
+"""The indexing pipeline: scan → compare → read, digest, decode, prepare → encode → commit.
 
 One transaction per batch holds vectors and catalog together, so a crash loses at most the batch in
 flight, and a run that starts again finds everything before it in the embedding cache.
@@ -9,57 +9,35 @@ import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from mcp_vlsearch.cache.catalog import Catalog, FileRecord
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.ahead import ahead
+from mcp_vlsearch.core.apart import encode_apart
+from mcp_vlsearch.core.batch import AHEAD_BYTES, Batch, Outcome, Picture, memory_of
 from mcp_vlsearch.core.comparing import Comparer, Comparison
-from mcp_vlsearch.core.decode import Decoded, decode
+from mcp_vlsearch.core.decode import decode
 from mcp_vlsearch.core.digest import image_id, read_file
-from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.encoding import EncoderSlot, prepared
 from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.scan import ScannedFile
+from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.types import Failure, IndexReport
 
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Vectors
+
 __all__ = ["Indexer"]
 
-_COMMIT_FILES = 500
-"""Files at most in one transaction, where none of them needs encoding."""
-_LISTED_FAILURES = 100
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A file that was read: its picture if it must be encoded, or why it can't be."""
-
-    file: ScannedFile
-    image_id: str | None = None
-    decoded: Decoded | None = None
-    error: str | None = None
-    retry: bool = False
-
-
-@dataclass
-class _Batch:
-    """_Prepared files of one transaction; a picture that two files hold is encoded once."""
-
-    files: list[_Prepared] = field(default_factory=list)
-    pictures: dict[str, Decoded] = field(default_factory=dict)
-
-    def add(self, prepared: _Prepared, encoded: set[str]) -> None:
-        """Take a file in; its picture too unless an earlier batch of the run had a copy of it."""
-        self.files.append(prepared)
-        if prepared.image_id and prepared.decoded and prepared.image_id not in encoded:
-            self.pictures.setdefault(prepared.image_id, prepared.decoded)
-
-    def full(self, batch_size: int) -> bool:
-        """Say whether it is time to encode and commit."""
-        return len(self.pictures) >= batch_size or len(self.files) >= _COMMIT_FILES
+_FORGET_FILES: Final = 500
+"""Files at most that one transaction forgets."""
+_LISTED_FAILURES: Final = 100
 
 
 @dataclass
@@ -81,6 +59,7 @@ class Indexer:
         encoder: EncoderSlot,
         roots: Roots,
         report: ProgressCallback,
+        stages: Stages,
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -88,6 +67,7 @@ class Indexer:
         self._encoder = encoder
         self._roots = roots
         self._report = report
+        self._stages = stages
         self._counts = _Counts()
         self._failures: list[Failure] = []
         self._moved_from: set[str] = set()
@@ -98,12 +78,14 @@ class Indexer:
         """Bring the catalog and the cache up to what lies below the (resolved) paths."""
         started = time.monotonic()
         comparer = Comparer(self._roots, self._catalog, self._embeddings, self._report)
-        found = comparer.compare(paths, recursive, force)
+        with self._stages("scanning"):
+            found = comparer.compare(paths, recursive, force)
         self._failures += found.failures
         self._counts.unchanged += found.unchanged
         self._process(found, force)
         removed = [path for path in found.gone if path not in self._moved_from]
-        self._forget(removed)
+        with self._stages("writing"):
+            self._forget(removed)
         counts = self._catalog.counts()
         return IndexReport(
             scanned=found.scanned,
@@ -124,65 +106,109 @@ class Indexer:
         meter = Meter(self._report, len(found.to_read), "indexing")
         meter.report()
         with closing(self._batches(found.to_read, encoder, force)) as batches:
-            for batch in batches:
-                self._commit(batch, found.known, force)
+            while batch := self._next(batches):
+                vectors = self._encode(batch, encoder)
+                with self._stages("writing"):
+                    self._commit(batch, vectors, found.known, force)
                 meter.advance(len(batch.files))
+
+    def _next(self, batches: Generator[Batch]) -> Batch | None:
+        with self._stages("waiting"):
+            return next(batches, None)
 
     def _batches(
         self, files: Sequence[ScannedFile], encoder: Encoder, force: bool
-    ) -> Generator[_Batch]:
+    ) -> Generator[Batch]:
         workers = min(os.cpu_count() or 1, 8)
         window = 2 * encoder.batch_size + workers
 
-        def prepare(file: ScannedFile) -> _Prepared:
-            return self._prepare(file, encoder, force)
+        def read(file: ScannedFile) -> tuple[Outcome, Picture | None]:
+            return self._read(file, encoder, force)
 
-        batch = _Batch()
-        with ThreadPoolExecutor(workers, thread_name_prefix="prepare") as pool:
-            for prepared in ahead(pool, prepare, files, window):
-                batch.add(prepared, self._encoded)
+        batch = Batch()
+        with (
+            ThreadPoolExecutor(workers, thread_name_prefix="prepare") as pool,
+            closing(ahead(pool, read, files, window, memory_of, AHEAD_BYTES)) as all_read,
+        ):
+            for outcome, picture in all_read:
+                batch.add(outcome, picture, self._encoded)
                 if batch.full(encoder.batch_size):
                     yield batch
-                    batch = _Batch()
+                    batch = Batch()
         if batch.files:
             yield batch
 
-    def _prepare(self, file: ScannedFile, encoder: Encoder, force: bool) -> _Prepared:
+    def _read(
+        self, file: ScannedFile, encoder: Encoder, force: bool
+    ) -> tuple[Outcome, Picture | None]:
+        """Do all that can be done to a file before its turn at the encoder, in a worker thread."""
+        stages = self._stages
         try:
-            data = read_file(file.path)
-            digest = image_id(data)
-            if not force and self._embeddings.cached([digest]) and self._catalog.has_image(digest):
-                return _Prepared(file, digest)
-            return _Prepared(file, digest, decode(data, encoder.target_size))
+            with stages("reading"):
+                data = read_file(file.path)
+                digest = image_id(data)
+                if not force and self._is_known(digest):
+                    return Outcome(file, digest), None
+            with stages("decoding"):
+                decoded = decode(data, encoder.target_size)
         except ImageError as error:
-            return _Prepared(file, error=str(error), retry=error.retry)
+            return Outcome(file, error=str(error), retry=error.retry), None
+        with stages("preparing"):
+            try:
+                ready = prepared(encoder, decoded.image)
+            except Exception:  # it fails again when it is encoded, where one picture stops nothing
+                ready = decoded.image
+        return Outcome(file, digest), Picture(ready, decoded.info)
 
-    def _commit(self, batch: _Batch, known: dict[str, FileRecord], force: bool) -> None:
-        pictures = batch.pictures
-        vectors = None
-        if pictures:
-            images = [decoded.image for decoded in pictures.values()]
-            vectors = self._encoder.encode_images(images, self._report)
+    def _is_known(self, digest: str) -> bool:
+        return bool(self._embeddings.cached([digest])) and self._catalog.has_image(digest)
+
+    def _encode(self, batch: Batch, encoder: Encoder) -> "Vectors | None":
+        """Return the vectors of a batch's pictures, and let go of the pictures.
+
+        Those that break the encoder are left out.
+        """
+        if not batch.pictures:
+            return None
+        with self._stages("loading"):
+            self._encoder.ready(self._report)
+        with self._stages("encoding"):
+            vectors, reasons = encode_apart(
+                batch.pictures,
+                lambda pictures: self._encoder.encode_images(pictures, self._report),
+                lambda: encoder.target_size(*batch.size),
+            )
+        batch.pictures.clear()
+        batch.leave_out(reasons)
+        return vectors if batch.infos else None
+
+    def _commit(
+        self,
+        batch: Batch,
+        vectors: "Vectors | None",
+        known: dict[str, FileRecord],
+        force: bool,
+    ) -> None:
         good = [p for p in batch.files if p.image_id]
         moved_from = self._count(good, known)
-        self._encoded |= set(pictures)
+        self._encoded |= set(batch.infos)
         self._cached |= {p.image_id for p in good if p.image_id} - self._encoded
         with self._database.write():
-            for digest, decoded in pictures.items():
-                self._catalog.put_image(digest, decoded.info)
+            for digest, info in batch.infos.items():
+                self._catalog.put_image(digest, info)
             if vectors is not None:
-                self._embeddings.put(list(pictures), vectors)
+                self._embeddings.put(list(batch.infos), vectors)
             self._catalog.put_files(_records(batch, known))
             self._catalog.forget(sorted(moved_from))
             self._embeddings.publish([p.image_id for p in good if p.image_id], renew=force)
         self._failures += [Failure(path=p.file.path, error=p.error) for p in batch.files if p.error]
 
-    def _count(self, good: Sequence[_Prepared], known: dict[str, FileRecord]) -> set[str]:
+    def _count(self, good: Sequence[Outcome], known: dict[str, FileRecord]) -> set[str]:
         """Count what became of readable files; return the paths that files moved away from."""
         counts = self._counts
         moved_from: set[str] = set()
-        for prepared in good:
-            path, digest = prepared.file.path, prepared.image_id
+        for outcome in good:
+            path, digest = outcome.file.path, outcome.image_id
             assert digest is not None
             before = known.get(path)
             old = self._moved(digest) - self._moved_from - moved_from if before is None else set()
@@ -211,24 +237,24 @@ class Indexer:
         }
 
     def _forget(self, paths: Sequence[str]) -> None:
-        for start in range(0, len(paths), _COMMIT_FILES):
+        for start in range(0, len(paths), _FORGET_FILES):
             with self._database.write():
-                self._catalog.forget(paths[start : start + _COMMIT_FILES])
+                self._catalog.forget(paths[start : start + _FORGET_FILES])
             self._report(Progress(start, len(paths), "forgetting files that are gone"))
 
 
-def _records(batch: _Batch, known: dict[str, FileRecord]) -> list[tuple[str, FileRecord]]:
+def _records(batch: Batch, known: dict[str, FileRecord]) -> list[tuple[str, FileRecord]]:
     """Return what the catalog shall say of a batch's files.
 
     A file that can't be read for now (a disk that drops out) keeps the image that it had.
     """
     records = []
-    for prepared in batch.files:
-        file, before = prepared.file, known.get(prepared.file.path)
-        if prepared.retry and before and before.image_id:
+    for outcome in batch.files:
+        file, before = outcome.file, known.get(outcome.file.path)
+        if outcome.retry and before and before.image_id:
             continue
         record = FileRecord(
-            file.size, file.mtime_ns, prepared.image_id, prepared.error, prepared.retry
+            file.size, file.mtime_ns, outcome.image_id, outcome.error, outcome.retry
         )
         records.append((file.path, record))
     return records

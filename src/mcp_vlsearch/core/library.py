@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
@@ -15,30 +15,30 @@ from mcp_vlsearch.contracts import Encoder, Query
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.digest import read_file
 from mcp_vlsearch.core.encoding import EncoderSlot
-from mcp_vlsearch.core.fence import Fence
+from mcp_vlsearch.core.fence import Fence, check_folder
 from mcp_vlsearch.core.following import followed
+from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.core.overview import overview
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture
 from mcp_vlsearch.core.progress import ProgressCallback, silent
-from mcp_vlsearch.core.roots import Roots, absolute, real
+from mcp_vlsearch.core.roots import Roots, real, refuse_other_files
 from mcp_vlsearch.core.searching import Searcher, SearchRequest
+from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import ImageError, LibraryError, RootError
 from mcp_vlsearch.settings import Settings, follow_pin, load_settings, pin_encoder
 from mcp_vlsearch.types import (
     Filters,
     IndexReport,
-    IndexStatus,
     LibraryStatus,
     MinRelevance,
     RemoveReport,
-    RootStatus,
     SearchResult,
 )
-from mcp_vlsearch.version import VERSION
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Library"]
 
 NO_FILTERS = Filters()
+_DATABASE: Final = "library.db"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Library:
     ) -> None:
         """Open a library; ``make_encoder`` replaces the plugin that the settings name."""
         self.settings = settings
-        self._database = Database(settings.library / "library.db", read_only=settings.read_only)
+        self._database = Database(settings.library / _DATABASE, read_only=settings.read_only)
         self._catalog = Catalog(self._database)
         self._encoder = EncoderSlot(
             settings, make_encoder, lambda given: followed(given, self._database)
@@ -85,6 +86,11 @@ class Library:
         Raises :class:`SettingsError`.
         """
         return cls(load_settings({"library": library, **flags}))
+
+    @staticmethod
+    def is_at(folder: Path) -> bool:
+        """Say whether there is a library in a folder; nothing is made."""
+        return (folder / _DATABASE).exists()
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +114,7 @@ class Library:
     def allow(self, folders: Iterable[str | Path]) -> None:
         """Make folders or single files roots, from now on.
 
-        Raises :class:`RootError` if one does not exist.
+        Raises :class:`RootError` if one does not exist, or is a file that is no picture.
         """
         self._must_write()
         with self._database.write():
@@ -116,6 +122,7 @@ class Library:
                 path = Path(real(folder))
                 if not path.exists():
                     raise RootError(f"{folder} does not exist: give a file or folder that does")
+                refuse_other_files(str(path))
                 self._catalog.add_root(str(path))
 
     def index(
@@ -125,25 +132,35 @@ class Library:
         recursive: bool = True,
         force: bool = False,
         report: ProgressCallback = silent,
+        stages: Stages | None = None,
     ) -> IndexReport:
         """Bring the library up to what lies below ``paths``, by default below every root.
 
-        ``report`` may raise :class:`CancelledError`; finished batches stay. Raises
-        :class:`RootError` for a path outside the roots.
+        ``report`` may raise :class:`CancelledError`; finished batches stay. ``stages`` tells by its
+        :meth:`Stages.profile` where the time went. Raises :class:`RootError` for a path outside
+        the roots, and for a file that is no picture.
         """
+        stages = stages or Stages()
         self._must_write()
         roots = self._roots()
-        resolved = [roots.check(path) for path in paths] or roots.folders
-        if not resolved:
-            roots.check(".")
+        resolved = [roots.check(path) for path in paths] or roots.every()
+        for path in resolved:
+            refuse_other_files(path)
         self.settings.library.mkdir(parents=True, exist_ok=True)
-        self._encoder.known(report)  # so that the lock is not held meanwhile
+        with stages("loading"):
+            self._encoder.known(report)  # so that the lock is not held meanwhile
         with writer_lock(self.settings.library, report):
             self._encoder.follow()  # whoever had the lock may have been the first to index
             space = self._space(report)
             pin_encoder(follow_pin(self.settings))
             indexer = Indexer(
-                self._database, self._catalog, space.embeddings, self._encoder, roots, report
+                self._database,
+                self._catalog,
+                space.embeddings,
+                self._encoder,
+                roots,
+                report,
+                stages,
             )
             return indexer.run(resolved, recursive, force)
 
@@ -238,44 +255,39 @@ class Library:
         """
         self._must_write()
         with writer_lock(self.settings.library, report):
-            # A link that is known by its own path is meant itself, not what it leads to.
-            files = {
-                file
-                for path in paths
-                for file in self._catalog.known(absolute(path)) or self._catalog.known(real(path))
-            }
-            with self._database.write():
-                self._catalog.forget(sorted(files))
-                self._catalog.remove_roots([real(path) for path in paths])
-        return RemoveReport(removed=len(files), total_images=self._catalog.counts().images)
+            return forget(self._database, self._catalog, paths)
+
+    def knows(self, path: str | Path) -> bool:
+        """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""
+        resolved = real(path)
+        return resolved in self._catalog.roots() or self._catalog.file_count(resolved) > 0
 
     def status(self) -> LibraryStatus:
-        """Say what the library holds and what it runs on; never waits for the model."""
-        counts = self._catalog.counts()
-        roots = self._roots()
-        encoder = self._encoder.status()
-        return LibraryStatus(
-            library=str(self.settings.library),
-            roots=[
-                RootStatus(
-                    path=folder, online=roots.online(folder), files=self._catalog.file_count(folder)
-                )
-                for folder in roots.folders
-            ],
-            images=counts.images,
-            files=counts.files,
-            failed=counts.failed,
-            encoder=encoder,
-            index=self._index_status(),
-            database_bytes=self._database.bytes(),
-            version=VERSION,
+        """Say what the library holds and what it runs on; never waits for the model.
+
+        With roots in the settings, the counts are of what lies below the roots.
+        """
+        return overview(
+            self.settings,
+            self._catalog,
+            self._roots(),
+            self._encoder.status(),
+            self._opened.index if self._opened else None,
+            self._database.bytes(),
         )
 
     def _search(self, request: SearchRequest, report: ProgressCallback) -> SearchResult:
+        roots, is_fenced = self._roots(), bool(self.settings.roots)
+        if request.filters.folder is not None:
+            check_folder(request.filters.folder, roots, self._catalog, is_fenced)
         space = self._space(report)
-        roots = self._roots() if self.settings.roots else None
         searcher = Searcher(
-            self._catalog, space.embeddings, self._encoder, space.index, space.fence, roots
+            self._catalog,
+            space.embeddings,
+            self._encoder,
+            space.index,
+            space.fence,
+            roots if is_fenced else None,
         )
         return searcher.search(request, report)
 
@@ -304,13 +316,6 @@ class Library:
             except (ImageError, RootError):
                 continue
         raise ImageError(f"no file of image {digest} can be read any more: index its folder again")
-
-    def _index_status(self) -> IndexStatus:
-        if self._opened:
-            return self._opened.index.status()
-        return IndexStatus(
-            name=self.settings.index, kind="not loaded", vectors=self._catalog.vectors()
-        )
 
     def _must_write(self) -> None:
         if self.settings.read_only:

@@ -60,6 +60,11 @@ class IndexSlot:
             return self._sample
 
     @property
+    def fingerprint(self) -> str:
+        """Names the space of the vectors."""
+        return self._embeddings.fingerprint
+
+    @property
     def version(self) -> tuple[int, int]:
         """What changes with every row that comes or goes."""
         return self._index.last_seq, self._last_removal

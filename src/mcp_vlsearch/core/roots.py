@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from mcp_vlsearch.core.scan import PICTURE_SUFFIXES
 from mcp_vlsearch.errors import RootError
 
-__all__ = ["Roots", "absolute", "is_below", "real"]
+__all__ = ["Roots", "absolute", "is_below", "real", "refuse_other_files"]
 
 
 def real(path: str | Path) -> str:
@@ -32,21 +33,35 @@ def absolute(path: str | Path) -> str:
     return os.path.abspath(Path(path).expanduser())  # noqa: PTH100 - Path keeps ".."
 
 
+def refuse_other_files(path: str) -> None:
+    """Raise :class:`RootError` for a file that is no picture by its name: a scan passes it by."""
+    with suppress(OSError):  # what can't be looked at is told by the scan
+        if not _is_picture(Path(path)) and Path(path).is_file():
+            raise RootError(
+                f"{path} is no picture by its name: give a folder, or a file that ends in .jpg, "
+                ".png, .webp, .gif, .tif, .bmp, .avif, .heic or as another kind of picture does"
+            )
+
+
 class Roots:
     """The folders (or single files) that a library may read, resolved."""
 
     def __init__(self, folders: Iterable[str | Path]) -> None:
         self.folders = sorted({real(folder) for folder in folders})
 
+    def every(self) -> list[str]:
+        """Return all roots, sorted. Raises :class:`RootError` if there is none."""
+        if not self.folders:
+            raise RootError(
+                "no folder is allowed yet: give one, as in `mcp-vlsearch index FOLDER`, or allow "
+                "it by `serve --root FOLDER` or MCP_VLSEARCH_ROOTS"
+            )
+        return self.folders
+
     def check(self, path: str | Path) -> str:
         """Return the resolved path if it lies below a root. Raises :class:`RootError`."""
         resolved = real(path)
-        if not self.folders:
-            raise RootError(
-                f"{os.fspath(path)!r}: no folder is allowed yet; allow one with "
-                "`mcp-vlsearch index FOLDER`, `serve --root FOLDER` or MCP_VLSEARCH_ROOTS"
-            )
-        if not any(is_below(resolved, folder) for folder in self.folders):
+        if not any(is_below(resolved, folder) for folder in self.every()):
             raise RootError(
                 f"{os.fspath(path)!r} lies outside the roots ({', '.join(self.folders)}); allow it "
                 "with `mcp-vlsearch index FOLDER` or `serve --root FOLDER`"
@@ -56,6 +71,10 @@ class Roots:
     def of(self, path: str) -> str | None:
         """Return the root that a resolved path lies below, the innermost one, if there is one."""
         return max((f for f in self.folders if is_below(path, f)), key=len, default=None)
+
+    def meet(self, path: str) -> bool:
+        """Say whether a resolved path lies below a root, or a root below it."""
+        return any(is_below(path, f) or is_below(f, path) for f in self.folders)
 
     def is_there(self, root: str) -> bool:
         """Say whether a root can be looked at: it is there, or its place is and it was deleted."""

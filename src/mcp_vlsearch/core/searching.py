@@ -154,6 +154,8 @@ class Searcher:
         return hits
 
     def _shown(self, paths: tuple[str, ...]) -> list[str]:
-        """Return the paths that may be shown, those that are there first."""
+        """Return the paths that may be shown: those that are there, or all if none is."""
         inside = [p for p in paths if self._roots is None or self._roots.of(p)]
-        return inside if len(inside) < 2 else sorted(inside, key=lambda p: not lexists(p))
+        if len(inside) < 2:
+            return inside
+        return [p for p in inside if lexists(p)] or inside

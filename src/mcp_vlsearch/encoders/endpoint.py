@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import httpx2
 
-from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.errors import EncoderError, SettingsError, UnreachableError
 
-__all__ = ["ANSWER", "ATTEMPTS", "CONCURRENT", "Endpoint", "UnreachableError"]
+__all__ = ["ANSWER", "ATTEMPTS", "CONCURRENT", "Endpoint"]
 
 CONCURRENT: Final = 16
 """Requests at most that are under way; the server puts those together into batches."""
@@ -27,10 +27,6 @@ ANSWER: Final = 300.0
 _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 
 pause = time.sleep
-
-
-class UnreachableError(EncoderError):
-    """Nobody answers at the address, or the connection broke off."""
 
 
 class Endpoint:
@@ -83,7 +79,7 @@ class Endpoint:
                     return response
                 wish = _retry_after(response)
             except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
-                raise EncoderError(
+                raise UnreachableError(
                     f"{self.url} did not answer within {self._limit:.0f} s: is it overloaded?"
                 ) from error
             except httpx2.TransportError as error:

@@ -14,7 +14,7 @@ from PIL import Image
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.endpoint import ANSWER, ATTEMPTS, CONCURRENT, Endpoint
 from mcp_vlsearch.encoders.remote_spaces import space_of
-from mcp_vlsearch.encoders.wire import CARD, finished, request_for
+from mcp_vlsearch.encoders.wire import CARD, Packed, data_uri, finished, request_for
 from mcp_vlsearch.errors import EncoderError, SettingsError
 from mcp_vlsearch.settings import Settings
 
@@ -28,7 +28,7 @@ _PROBE_TEXT: Final = "A red bicycle leans on a white wall."
 
 
 class RemoteEncoder:
-    """Has pictures and queries encoded by another process (see :class:`Encoder`).
+    """Has pictures and queries encoded by another process (see :class:`PreparingEncoder`).
 
     Construction asks the server what it serves. Our own server says its encoder's fingerprint, so a
     library that was encoded here goes on with it; any other is told by the vectors of two probes.
@@ -86,30 +86,45 @@ class RemoteEncoder:
     def load(self) -> None:
         """Do nothing: the server has the weights."""
 
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def prepare(self, image: Image.Image) -> Packed:
+        """Return a picture as it is sent: packing takes longer than sending."""
+        image = image if image.mode == "RGB" else image.convert("RGB")
+        size = self.target_size(*image.size)
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.BICUBIC)
+        return Packed(data_uri(image))
+
+    def encode_images(self, images: Sequence[Image.Image | Packed]) -> NDArray[np.float32]:
         """Return unit-norm vectors, shape (len(images), dim). Raises :class:`EncoderError`."""
-        return self._encode(self._image_instruction, [Query(image=image) for image in images])
+        return self._encode(
+            [
+                request_for(
+                    self.model,
+                    self._image_instruction,
+                    picture=image if isinstance(image, Packed) else self.prepare(image),
+                )
+                for image in images
+            ]
+        )
 
     def encode_queries(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         """Return unit-norm vectors, shape (len(queries), dim). Raises :class:`EncoderError`."""
-        return self._encode(self._query_instruction, queries)
-
-    def _encode(self, instruction: str, queries: Sequence[Query]) -> NDArray[np.float32]:
-        vectors = self._vectors(
+        return self._encode(
             [
-                request_for(self.model, instruction, query.text, self._fitted(query.image))
+                request_for(
+                    self.model,
+                    self._query_instruction,
+                    query.text,
+                    None if query.image is None else self.prepare(query.image),
+                )
                 for query in queries
             ]
-        )[:, : self.dim]
+        )
+
+    def _encode(self, bodies: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+        vectors = self._vectors(bodies)[:, : self.dim]
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
-
-    def _fitted(self, image: Image.Image | None) -> Image.Image | None:
-        if image is None:
-            return None
-        image = image if image.mode == "RGB" else image.convert("RGB")
-        size = self.target_size(*image.size)
-        return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
 
     def _vectors(self, bodies: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
         """Return what the server answers, shape (len(bodies), its width), of length 1."""
@@ -168,11 +183,11 @@ class RemoteEncoder:
     def _probe(self) -> NDArray[np.float32]:
         ramp = np.arange(0, 256, 4, dtype=np.uint8)
         pixels = np.stack(np.broadcast_arrays(ramp, ramp[:, None], np.uint8(128)), axis=2)
-        picture = Image.fromarray(np.ascontiguousarray(pixels))
+        picture = Packed(data_uri(Image.fromarray(np.ascontiguousarray(pixels))))
         return self._vectors(
             [
                 request_for(self.model, self._query_instruction, _PROBE_TEXT),
-                request_for(self.model, self._image_instruction, image=picture),
+                request_for(self.model, self._image_instruction, picture=picture),
             ]
         )
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
-from mcp_vlsearch.encoders.endpoint import UnreachableError
 from mcp_vlsearch.encoders.remote import RemoteEncoder
 from mcp_vlsearch.encoders.sharing import find_or_start
-from mcp_vlsearch.errors import EncoderError
+from mcp_vlsearch.encoders.wire import Packed
+from mcp_vlsearch.errors import EncoderError, UnreachableError
 from mcp_vlsearch.settings import Precision, Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class SharedEncoder:
-    """The encoder of the settings, run by the shared process (see :class:`Encoder`).
+    """The encoder of the settings, run by the shared process (see :class:`PreparingEncoder`).
 
     It has that encoder's fingerprint. The process ends when nobody has asked it for a while, or may
     be killed; a call that finds it gone starts it again and is repeated.
@@ -50,7 +50,11 @@ class SharedEncoder:
         """Wait until the process has the weights. Raises :class:`EncoderError`."""
         self.encode_queries([Query("ready?")])
 
-    def encode_images(self, images: Sequence[Image.Image]) -> "Vectors":
+    def prepare(self, image: Image.Image) -> Packed:
+        """Return a picture as it is sent, whichever process will have it."""
+        return self._call(lambda remote: remote.prepare(image))
+
+    def encode_images(self, images: Sequence[Image.Image | Packed]) -> "Vectors":
         """Return unit-norm vectors, shape (len(images), dim). Raises :class:`EncoderError`."""
         return self._call(lambda remote: remote.encode_images(images))
 

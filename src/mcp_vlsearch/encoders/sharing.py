@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -27,6 +28,13 @@ _DECIDING: Final = {
     *("query_instruction", "image_instruction", "batch_size"),
 }
 """Settings that servers must have in common to share a model, besides the precision."""
+_DEVICES: Final = (
+    "CUDA_DEVICE_ORDER",
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+)
+"""Variables that say which GPUs a process sees; servers must have them in common, too."""
 _STARTS: Final = 120.0
 _ALIVE: Final = 5.0
 """Seconds that starting, and a sign of life, may take."""
@@ -39,16 +47,18 @@ def find_or_start(settings: Settings) -> Address:
     process of any precision, and any precision with a process that auto chose it for. Raises
     :class:`EncoderError`.
     """
-    key = _folder() / _key(settings)
-    file = _file(key, settings.precision)
     try:
+        key = _folder() / _key(settings)
         with FileLock(key.with_suffix(".lock"), timeout=_STARTS, mode=0o600):
-            return _find(key, settings.precision) or _start(settings, file)
+            wanted = settings.precision
+            return _find(key, wanted) or _start(settings, _file(key, wanted))
     except Timeout as error:
         raise EncoderError(
             f"another process has been starting the encoder for {_STARTS:.0f} s: try again, or "
             "give --share off"
         ) from error
+    except OSError as error:
+        raise _cant_start(str(error)) from error
 
 
 def _find(key: Path, wanted: str) -> Address | None:
@@ -76,7 +86,8 @@ def _key(settings: Settings) -> str:
     decides = settings.model_dump(mode="json", include=_DECIDING)
     model = Path(settings.model)
     place = str(model.resolve()) if model.exists() else None
-    text = json.dumps([VERSION, sys.executable, place, decides], sort_keys=True)
+    devices = [os.environ.get(variable) for variable in _DEVICES]
+    text = json.dumps([VERSION, sys.executable, place, devices, decides], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -119,10 +130,14 @@ def _start(settings: Settings, file: Path) -> Address:
     _ours.append(process)
     address = _read(file)
     if line != "ready" or address is None:
-        raise EncoderError(
-            f"the process that holds the model can't start ({line or 'it ended'}): give --share off"
-        )
+        raise _cant_start(line or "it ended")
     return address
+
+
+def _cant_start(reason: str) -> EncoderError:
+    return EncoderError(
+        f"the process that holds the model can't start ({reason}): give --share off"
+    )
 
 
 _ours: list["subprocess.Popen[bytes]"] = []

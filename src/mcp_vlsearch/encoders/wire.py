@@ -7,17 +7,30 @@ the picture before the text, and the start of an answer.
 import base64
 import io
 import unicodedata
+from dataclasses import dataclass
 from typing import Any, Final
 
 from PIL import Image
 
-__all__ = ["CARD", "data_uri", "finished", "request_for"]
+__all__ = ["CARD", "Packed", "data_uri", "finished", "request_for"]
 
 CARD: Final = "mcp_vlsearch"
 """Key of an entry in ``/v1/models`` under which our own server says more about its encoder."""
 _DEFAULT_INSTRUCTION: Final = "Represent the user's input."
 _NOTHING: Final = "NULL"
 _MAX_CHARACTERS: Final = 8192
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A picture as it is sent: its :func:`data_uri`."""
+
+    uri: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, and on the wire."""
+        return len(self.uri)
 
 
 def finished(instruction: str) -> str:
@@ -29,14 +42,14 @@ def finished(instruction: str) -> str:
 
 
 def request_for(
-    model: str, instruction: str, text: str = "", image: Image.Image | None = None
+    model: str, instruction: str, text: str = "", picture: Packed | None = None
 ) -> dict[str, Any]:
-    """Return the body of a request for the vector of a text, an RGB picture or both."""
+    """Return the body of a request for the vector of a text, a picture or both."""
     # a typed special token would end the message, or stand for a picture
     text = text.strip()[:_MAX_CHARACTERS].replace("<|", "< |")
     content: list[dict[str, Any]] = []
-    if image is not None:
-        content.append({"type": "image_url", "image_url": {"url": data_uri(image)}})
+    if picture is not None:
+        content.append({"type": "image_url", "image_url": {"url": picture.uri}})
     content.append({"type": "text", "text": text or ("" if content else _NOTHING)})
     return {
         "model": model,
@@ -52,7 +65,7 @@ def request_for(
 
 
 def data_uri(image: Image.Image) -> str:
-    """Return a picture as PNG, which keeps every pixel: JPEG would move its vector.
+    """Return an RGB picture as PNG, which keeps every pixel: JPEG would move its vector.
 
     Pictures are at the encoder's size by now, some hundred kilobytes; packing them harder would
     cost more time than sending them.

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from mcp_vlsearch.contracts import Encoder, Query
 from mcp_vlsearch.core.decode import decode
-from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.encoding import EncoderSlot, prepared
 from mcp_vlsearch.core.progress import silent
 from mcp_vlsearch.encoders.wire import CARD, finished
 from mcp_vlsearch.errors import ImageError, QueryError, SettingsError, VLSearchError
@@ -148,7 +148,8 @@ class _Service:
     def _encode(self, inputs: list[Input]) -> Vectors:
         encoder = self._slot.known(silent)
         if len(inputs) == 1 and self._is_indexed(inputs[0]):
-            return self._slot.encode_images([_decoded(inputs[0], encoder)], silent)
+            ready = prepared(encoder, _decoded(inputs[0], encoder))
+            return self._slot.encode_images([ready], silent)
         for given in inputs:
             if given.instruction not in (None, "", self._query_instruction):
                 raise QueryError(

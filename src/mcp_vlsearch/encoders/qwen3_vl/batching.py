@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from mcp_vlsearch.encoders.qwen3_vl.device import is_out_of_memory
-from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt
+from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
 
 __all__ = ["Batches"]
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -21,10 +22,10 @@ from mcp_vlsearch.encoders.qwen3_vl.device import (
     memory_explained,
 )
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
-from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt
-from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Tokens, instruct
+from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches
+from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Prompt, Tokens, instruct
 from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, check_quantised
-from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, SettingsError
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["Qwen3VLEncoder"]
@@ -35,8 +36,18 @@ _BATCH_TOO_LARGE: Final = (
 )
 
 
+@dataclass(frozen=True)
+class _Item:
+    """What one vector is made of."""
+
+    text: str
+    picture: Patches | None
+
+
 class Qwen3VLEncoder:
-    """Turns pictures and queries into vectors with a Qwen3-VL checkpoint (see :class:`Encoder`).
+    """Turns pictures and queries into vectors with a Qwen3-VL checkpoint.
+
+    It is a :class:`PreparingEncoder`: pictures are cut into patches ahead.
 
     Construction finds the checkpoint (and downloads a hub id that is not on this machine) and
     reads its config, not its weights. Raises :class:`CheckpointError` if there is no usable
@@ -82,31 +93,43 @@ class Qwen3VLEncoder:
         """
         self._parts()
 
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def prepare(self, image: Image.Image) -> Patches:
+        """Return a picture's patches; it is resized unless it has its :meth:`target_size`."""
+        return self._pixels.patches(image)
+
+    def encode_images(self, images: Sequence[Image.Image | Patches]) -> NDArray[np.float32]:
         """Return unit-norm vectors, shape (len(images), dim), in the order of the pictures.
 
-        Pictures of any size are taken; those at their :meth:`target_size` are not resized.
-        Raises :class:`EncoderError`.
+        Pictures of any size are taken, and what :meth:`prepare` returns. Raises
+        :class:`EncoderError`.
         """
-        return self._encode([Query(image=image) for image in images], self._image_instruction)
+        items = [
+            _Item("", image if isinstance(image, Patches) else self.prepare(image))
+            for image in images
+        ]
+        return self._encode(items, self._image_instruction)
 
     def encode_queries(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         """Return unit-norm vectors, shape (len(queries), dim), in the order of the queries.
 
         A query is a text, a picture or both. Raises :class:`EncoderError`.
         """
-        return self._encode(queries, self._query_instruction)
+        items = [
+            _Item(query.text, None if query.image is None else self.prepare(query.image))
+            for query in queries
+        ]
+        return self._encode(items, self._query_instruction)
 
-    def _encode(self, queries: Sequence[Query], instruction: str) -> NDArray[np.float32]:
-        vectors = np.empty((len(queries), self.dim), np.float32)
-        if not queries:
+    def _encode(self, items: Sequence[_Item], instruction: str) -> NDArray[np.float32]:
+        vectors = np.empty((len(items), self.dim), np.float32)
+        if not items:
             return vectors
         tokens, batches = self._parts()
-        order = sorted(range(len(queries)), key=lambda i: self._shape(queries[i]))
-        for batch in batches.cut([self._tokens_about(queries[i]) for i in order]):
+        order = sorted(range(len(items)), key=lambda i: _shape(items[i]))
+        for batch in batches.cut([self._tokens_about(items[i]) for i in order]):
             rows = [order[i] for i in batch]
-            prompts = [self._prompt(tokens, queries[i], instruction) for i in rows]
-            with memory_explained(EncoderError, _BATCH_TOO_LARGE):
+            prompts = [self._prompt(tokens, items[i], instruction) for i in rows]
+            with memory_explained(OutOfMemoryError, _BATCH_TOO_LARGE):
                 vectors[rows] = self._vectors(batches.run(prompts))
         return vectors
 
@@ -117,26 +140,17 @@ class Qwen3VLEncoder:
         vectors: NDArray[np.float32] = states / np.linalg.norm(states, axis=1, keepdims=True)
         return vectors
 
-    def _shape(self, query: Query) -> tuple[int, tuple[int, int], int]:
-        """Return a key that brings together what goes well together."""
-        if query.image is None:
-            return 0, (0, 0), len(query.text)
-        size = self.target_size(*query.image.size)
-        return size[0] * size[1], size, len(query.text)
+    def _image_tokens(self, item: _Item) -> int:
+        return 0 if item.picture is None else self._pixels.image_tokens(item.picture)
 
-    def _tokens_about(self, query: Query) -> int:
-        """Return about how many tokens a query has that no other one has."""
-        seen = 0 if query.image is None else self._pixels.image_tokens(*query.image.size)
-        return seen + len(query.text) // 4 + 1
+    def _tokens_about(self, item: _Item) -> int:
+        """Return about how many tokens an item has that no other one has."""
+        return self._image_tokens(item) + len(item.text) // 4 + 1
 
-    def _prompt(self, tokens: Tokens, query: Query, instruction: str) -> Prompt:
-        if query.image is None:
-            ids = tokens(instruction, query.text, 0)
-            return Prompt(ids, None, tokens.constant(instruction, ids, picture=False))
-        picture = self._pixels.patches(query.image)
-        count = picture.rows * picture.columns // self._pixels.merge**2
-        ids = tokens(instruction, query.text, count)
-        return Prompt(ids, picture, tokens.constant(instruction, ids, picture=True))
+    def _prompt(self, tokens: Tokens, item: _Item, instruction: str) -> Prompt:
+        ids = tokens(instruction, item.text, self._image_tokens(item))
+        constant = tokens.constant(instruction, ids, picture=item.picture is not None)
+        return Prompt(ids, item.picture, constant)
 
     def _parts(self) -> tuple[Tokens, Batches]:
         with self._lock:
@@ -179,6 +193,13 @@ class Qwen3VLEncoder:
             f"{self.model!r} gave vectors that are no numbers in {self.precision}: "
             "its weights are damaged; get the checkpoint again"
         )
+
+
+def _shape(item: _Item) -> tuple[int, int, int]:
+    """Return a key that brings together what goes well together."""
+    if item.picture is None:
+        return 0, 0, len(item.text)
+    return len(item.picture.values), item.picture.columns, len(item.text)
 
 
 def _dim(settings: Settings, checkpoint: Checkpoint) -> int:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mcp_vlsearch.encoders.qwen3_vl.forward import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.packing import Run, to_device
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
+from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.text import KeysAndValues, Packed, TextLayers
 from mcp_vlsearch.encoders.qwen3_vl.vision import VisionTower
 
@@ -27,7 +27,7 @@ _LAYOUTS: Final = 256
 
 
 class FastForward:
-    """Gives :class:`StockForward`'s states in a fraction of its time.
+    """Gives the states of transformers' own forward in a fraction of its time.
 
     The tokens of all prompts lie end to end, so that none is padding. The constant tokens that
     begin a prompt go through the layers once; the prompts that share them look at what they left.
@@ -70,15 +70,15 @@ class FastForward:
         own = [prompt.ids[self._shared(prompt) :] for prompt in prompts]
         starts = np.cumsum([0, *map(len, own)])
         runs, before = self._runs(prompts)
-        states = self._text.embed(self._to_device(np.concatenate(own)))
+        states = self._text.embed(self._to_device(own))
         seen, deepstack = self._see(prompts, starts, states)
         positions = [self._positions(p)[:, self._shared(p) :] for p in prompts]
         return Packed(
             states=states,
-            positions=self._to_device(np.concatenate(positions, axis=1)),
+            positions=self._to_device(positions, axis=1),
             runs=runs,
             before=before,
-            ends=self._to_device(starts[1:] - 1),
+            ends=self._to_device([starts[1:] - 1]),
             seen=seen,
             deepstack=deepstack,
         )
@@ -106,7 +106,7 @@ class FastForward:
         if not pictures:
             return None, []
         pictures.sort(key=lambda pair: len(pair[0].values))
-        seen = self._to_device(np.concatenate([at for _, at in pictures]))
+        seen = self._to_device([at for _, at in pictures])
         embedded, deepstack = self._vision([picture for picture, _ in pictures])
         states.index_copy_(0, seen, embedded.to(states.dtype))
         return seen, deepstack
@@ -120,11 +120,11 @@ class FastForward:
 
     def _keys_and_values(self, prefix: bytes) -> KeysAndValues:
         ids = np.frombuffer(prefix, np.int64).copy()
-        positions = self._to_device(_layout(len(ids), 0, 0, 0))
-        return self._text.keys_and_values(self._text.embed(self._to_device(ids)), positions)
+        positions = self._to_device([_layout(len(ids), 0, 0, 0)])
+        return self._text.keys_and_values(self._text.embed(self._to_device([ids])), positions)
 
-    def _to_device(self, array: NDArray[np.int64]) -> torch.Tensor:
-        return to_device(array, self._device)
+    def _to_device(self, parts: Sequence[NDArray[np.int64]], axis: int = 0) -> torch.Tensor:
+        return to_device(parts, self._device, axis)
 
 
 @lru_cache(maxsize=_LAYOUTS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,9 +58,18 @@ def rotate(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.
     return turned.to(states.dtype)
 
 
-def to_device(array: NDArray[np.uint8] | NDArray[np.int64], device: torch.device) -> torch.Tensor:
-    """Copy to the device, without waiting for it where it is a GPU."""
-    tensor = torch.from_numpy(array)
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+def to_device(parts: Sequence[NDArray[Any]], device: torch.device, axis: int = 0) -> torch.Tensor:
+    """Lay arrays end to end on the device.
+
+    They get to a GPU from page-locked memory, so that nobody waits for the copy: what is launched
+    after it runs after it.
+    """
+    if device.type != "cuda":
+        return torch.from_numpy(np.concatenate(parts, axis)).to(device)
+    shape = list(parts[0].shape)
+    shape[axis] = sum(part.shape[axis] for part in parts)
+    dtype = torch.from_numpy(np.empty(0, parts[0].dtype)).dtype
+    # torch keeps such memory, and uses it again only when the copy is done
+    locked = torch.empty(shape, dtype=dtype, pin_memory=True)
+    np.concatenate(parts, axis, out=locked.numpy())
+    return locked.to(device, non_blocking=True)

@@ -28,6 +28,11 @@ class Patches:
     rows: int
     columns: int
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory: three a pixel."""
+        return self.values.nbytes
+
 
 @dataclass(frozen=True)
 class PixelFormat:
@@ -72,10 +77,9 @@ class PixelFormat:
         longest = min(greatest // (cell * cell) // short, _MAX_ASPECT * short)
         return min(columns, longest) * cell, min(rows, longest) * cell
 
-    def image_tokens(self, width: int, height: int) -> int:
-        """Return how many tokens a picture of the given size becomes."""
-        target_width, target_height = self.target_size(width, height)
-        return target_width * target_height // self.cell**2
+    def image_tokens(self, picture: Patches) -> int:
+        """Return how many tokens a picture becomes."""
+        return len(picture.values) // self.merge**2
 
     def patches(self, image: Image.Image) -> Patches:
         """Resize a picture to its target size, unless it has it, and cut it into patches."""

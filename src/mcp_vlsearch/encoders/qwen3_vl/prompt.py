@@ -7,6 +7,7 @@ before the text, then the start of an answer, whose last token's state is the ve
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["IMAGE_PAD", "TEMPLATE_VERSION", "Tokens", "instruct", "prompt"]
+    from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches
+
+__all__ = ["IMAGE_PAD", "TEMPLATE_VERSION", "Prompt", "Tokens", "instruct", "prompt"]
 
 TEMPLATE_VERSION: Final = 1
 """Part of the fingerprint: raise it with every change in this module that changes tokens."""
@@ -25,6 +28,18 @@ NOTHING: Final = "NULL"
 IMAGE_PAD: Final = "<|image_pad|>"
 # The reference cuts at 8192 tokens, and with them its closing tokens; cutting the text keeps those.
 MAX_CHARACTERS: Final = 8192
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids, int64 of shape (tokens,), and the picture that its image tokens stand for.
+
+    The first ``constant`` tokens are the same in many prompts.
+    """
+
+    ids: NDArray[np.int64]
+    picture: Patches | None = None
+    constant: int = 0
 
 
 def instruct(instruction: str) -> str:

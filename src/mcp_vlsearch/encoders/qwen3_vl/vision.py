@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
@@ -52,7 +51,7 @@ class VisionTower:
         return visual.merger(states), deepstack
 
     def _embed(self, pictures: Sequence[Patches]) -> torch.Tensor:
-        values = np.concatenate([p.values.reshape(len(p.values), -1) for p in pictures])
+        values = [picture.values.reshape(len(picture.values), -1) for picture in pictures]
         patches = to_device(values, self._device).to(self._dtype).div_(_SCALE)
         return F.linear(patches, self._weight, self._bias)
 
@@ -78,9 +77,12 @@ class VisionTower:
             align_corners=visual.interpolation_align_corners,
             spatial_merge_size=visual.spatial_merge_size,
         )
-        taken = visual.pos_embed(indices.to(self._device))
-        embedded = (taken * weights.to(self._device)[:, :, None]).sum(1).to(self._dtype)
-        at = get_vision_position_ids(grid, visual.spatial_merge_size).to(self._device)
+        at = get_vision_position_ids(grid, visual.spatial_merge_size)
+        indices, weights, at = (
+            to_device([values.numpy()], self._device) for values in (indices, weights, at)
+        )
+        taken = visual.pos_embed(indices)
+        embedded = (taken * weights[:, :, None]).sum(1).to(self._dtype)
         return embedded, *rotation(*visual.rotary_pos_emb(embedded, at))
 
 

@@ -14,9 +14,11 @@ from mcp_vlsearch.storybook.drawing.styles import finish, outline
 from mcp_vlsearch.storybook.scene import Item, Scene
 from mcp_vlsearch.storybook.vocabulary import COLOURS
 
-__all__ = ["draw"]
+__all__ = ["draw", "where"]
 
 _STEP: Final = 32
+_PIXELS: Final = 512 * 512
+_SKETCH: Final = 8
 _SUPERSAMPLING: Final = 2
 _GREY_RIM: Final = 0.016
 _PALE_RIM: Final = 0.022
@@ -26,7 +28,7 @@ _CLOSE: Final = 85.0
 """Colours nearer than this (in RGB space) are hard to tell apart in a small picture."""
 
 
-def draw(scene: Scene, pixels: int = 512 * 512) -> Image.Image:
+def draw(scene: Scene, pixels: int = _PIXELS) -> Image.Image:
     """Draw the scene in its aspect ratio, with about ``pixels`` pixels."""
     rng = random.Random(scene.seed)
     width, height = _size(scene.aspect, pixels)
@@ -38,6 +40,18 @@ def draw(scene: Scene, pixels: int = 512 * 512) -> Image.Image:
                 _shadow(image, box)
             _put(image, item, box, outline(scene.style))
     return finish(scene.style, image.reduce(_SUPERSAMPLING), rng)
+
+
+def where(scene: Scene, pixels: int = _PIXELS) -> list[tuple[Item, list[Box]]]:
+    """Return where ``draw`` puts every copy of every item, in shares of the width and height."""
+    rng = random.Random(scene.seed)
+    width, height = (side // _SKETCH for side in _size(scene.aspect, pixels))
+    sketch = Image.new("RGB", (width, height))
+    paint(scene.setting, sketch, rng)  # takes as much from the generator at any size
+    return [
+        (item, [(x / width, y / height, w / width, h / height) for x, y, w, h in copies])
+        for item, copies in boxes(scene, width, height, rng)
+    ]
 
 
 def _size(aspect: tuple[int, int], pixels: int) -> tuple[int, int]:

@@ -1,33 +1,15 @@
-"""From prompts to one state per prompt: transformers' stock forward on padded batches."""
-
-from __future__ import annotations
+"""Transformers' own forward on padded batches: what the packed one is held to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import Qwen3VLModel
 
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
-
-if TYPE_CHECKING:
-    from transformers import Qwen3VLModel
-
-__all__ = ["Prompt", "StockForward", "pixel_values"]
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """Token ids, int64 of shape (tokens,), and the picture that its image tokens stand for.
-
-    The first ``constant`` tokens are the same in many prompts.
-    """
-
-    ids: NDArray[np.int64]
-    picture: Patches | None = None
-    constant: int = 0
+from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
 
 
 class StockForward:

@@ -1,0 +1,41 @@
+"""Conditions on files and images, as SQL with its values."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+__all__ = ["BELOW", "Condition", "below", "inside", "sortable"]
+
+BELOW: Final = "path >= ? AND path < ?"
+"""What holds for the paths between the bounds of :func:`below`."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An SQL expression over a row of ``images`` or ``files``, with its parameters."""
+
+    sql: str
+    parameters: tuple[str | int | float, ...]
+
+
+def below(folder: str) -> tuple[str, str]:
+    """Return the bounds of all paths below a folder: at least the first, less than the second."""
+    low = folder.rstrip(os.sep) + os.sep
+    return low, low[:-1] + chr(ord(os.sep) + 1)
+
+
+def inside(folders: Sequence[str]) -> Condition:
+    """Return what holds for the files at or below one of the folders.
+
+    The + keeps SQLite from joining the folders' ranges, which takes it longer than reading through.
+    """
+    conditions = [f"+files.path = ? OR ({BELOW})"] * len(folders)
+    parameters = [text for folder in folders for text in (folder, *below(folder))]
+    return Condition(f"({' OR '.join(conditions) or '0'})", tuple(parameters))
+
+
+def sortable(moment: datetime) -> str:
+    """Return a time by the camera's clock as text that sorts by time."""
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds")

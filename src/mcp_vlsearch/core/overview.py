@@ -1,0 +1,57 @@
+"""What a library holds and runs on, as ``status`` tells it."""
+
+from collections.abc import Sequence
+
+from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.core.roots import Roots
+from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.types import EncoderStatus, IndexStatus, LibraryStatus, RootStatus
+from mcp_vlsearch.version import VERSION
+
+__all__ = ["overview"]
+
+
+def overview(
+    settings: Settings,
+    catalog: Catalog,
+    roots: Roots,
+    encoder: EncoderStatus,
+    index: IndexSlot | None,
+    database_bytes: int,
+) -> LibraryStatus:
+    """Put the status of a library together; ``index`` is None until there is one.
+
+    Where the settings name roots, images, files, failures and vectors are those below the roots:
+    the library may hold what others have indexed, which is nobody's business here.
+    """
+    is_fenced = bool(settings.roots) and catalog.any_outside(roots.folders)
+    visible = roots.folders if is_fenced else None
+    counts = catalog.counts(visible)
+    return LibraryStatus(
+        library=str(settings.library),
+        roots=[
+            RootStatus(path=folder, online=roots.online(folder), files=catalog.file_count(folder))
+            for folder in roots.folders
+        ],
+        images=counts.images,
+        files=counts.files,
+        failed=counts.failed,
+        encoder=encoder,
+        index=_index(settings, catalog, index, visible),
+        database_bytes=database_bytes,
+        version=VERSION,
+    )
+
+
+def _index(
+    settings: Settings, catalog: Catalog, index: IndexSlot | None, visible: Sequence[str] | None
+) -> IndexStatus:
+    if index is None:
+        vectors = catalog.vectors(visible)
+        return IndexStatus(name=settings.index, kind="not loaded", vectors=vectors)
+    status = index.status()
+    if visible is None:
+        return status
+    vectors = len(catalog.seqs_below(visible, index.fingerprint))
+    return status.model_copy(update={"vectors": vectors})
