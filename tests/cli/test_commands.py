@@ -98,7 +98,7 @@ def test_index_encodes_again_what_is_known_only_by_force(run: Run, indexed: Path
 
 def test_index_says_on_request_where_the_time_went(run: Run, pictures: Path) -> None:
     result = run("index", pictures, "--encoder", "colours", "--profile")
-    _, _, head, *rows, last = result.out.splitlines()
+    _, _, _, head, *rows, last = result.out.splitlines()
     assert head.split() == ["stage", "seconds", "threads", "share", "%"]
     assert {row.split()[0] for row in rows} == set(get_args(StageName))
     assert all(re.fullmatch(r"\w+ +\d+\.\d\d +\d +\d+", row) for row in rows)
