@@ -26,7 +26,7 @@ from typing import Final, get_args
 from PIL import Image
 
 from benchmarks._checkpoints import LAYERS_2B, SIZES, checkpoint
-from benchmarks._columns import Column, rounds, spawned
+from benchmarks._columns import Column, rounds, seconds_of, spawned
 from benchmarks._machine import cores, describe
 from benchmarks._pictures import in_memory
 from benchmarks._precision_report import Measured, put_between_marks, tables
@@ -94,6 +94,7 @@ def measure(
                 column.run("images")
                 column.run("queries")
                 progress(f"  {name}: {_speed(column, 'images', work):.2f} images a second")
+        found.seconds = seconds_of(columns)
         for name, column in columns.items():
             found.images[name] = _speed(column, "images", work)
             found.queries[name] = _speed(column, "queries", work)
@@ -142,7 +143,8 @@ def main(given: Sequence[str] | None = None, start: Callable[[], Executor] = spa
             found[size] = measure(title, work_of(size, folder, captions, options), options, start)
     made = tables(options.precisions, found[SMALL], found[WIDE])
     machine = describe(options.device, options.threads)
-    save(options.out, made, machine, vars(options))
+    seconds = {size: model.seconds for size, model in found.items()}
+    save(options.out, made, machine, vars(options), seconds=seconds)
     if options.docs:
         text = "\n".join([_where(machine, options), "", *(table.markdown() for table in made)])
         put_between_marks(options.docs, text)

@@ -38,6 +38,7 @@ PLUGIN = REPOSITORY / "examples" / "plugin" / "src"
 PAGES = [
     REPOSITORY / "README.md",
     REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "benchmarks" / "README.md",
     REPOSITORY / "examples" / "plugin" / "README.md",
     *sorted(DOCS.glob("*.md")),
 ]

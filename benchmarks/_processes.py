@@ -1,0 +1,59 @@
+"""Other processes of this machine, as Linux tells of them in /proc."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Memory", "children", "memory", "with_argument"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """MiB of resident memory: ``rss`` all of it, ``pss`` with what is shared divided by sharers."""
+
+    rss: float
+    pss: float
+
+    def __add__(self, other: Memory) -> Memory:
+        return Memory(self.rss + other.rss, self.pss + other.pss)
+
+
+def memory(process: int) -> Memory:
+    """Return the memory of a process. Raises OSError if there is none."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return Memory(kib["Rss"] / 1024, kib["Pss"] / 1024)
+
+
+def children() -> set[int]:
+    """Return the processes that this one has started and that still run."""
+    own = os.getpid()
+    return {process for process in _all() if _parent(process) == own}
+
+
+def with_argument(text: str) -> set[int]:
+    """Return the processes that have an argument with this text in it, but for this one."""
+    found = {process for process in _all() if text in _arguments(process)}
+    return found - {os.getpid()}
+
+
+def _all() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent(process: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:  # it has ended meanwhile
+        return None
+    state, parent = stat.rpartition(")")[2].split()[:2]  # the name before may hold anything
+    return None if state == "Z" else int(parent)
+
+
+def _arguments(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
