@@ -24,7 +24,8 @@ EXACT: Final = "fp32"
 class Measured:
     """What was measured of one model, by precision; ``absent`` says why others are not.
 
-    ``vectors`` are those of pictures and of texts at the full dimension.
+    ``vectors`` are those of pictures and of texts at the full dimension, ``seconds`` all that was
+    timed.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Measured:
     queries: dict[str, float] = field(default_factory=dict)
     vectors: dict[str, tuple[Vectors, Vectors]] = field(default_factory=dict)
     recalls: dict[str, list[Recall]] = field(default_factory=dict)
+    seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
 
 def tables(precisions: Sequence[str], small: Measured, wide: Measured) -> list[Table]:

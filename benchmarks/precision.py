@@ -1,7 +1,7 @@
 """Memory, speed and quality of every precision and dimension.
 
     python -m benchmarks.precision
-    python -m benchmarks.precision --device cuda --layers 28
+    python -m benchmarks.precision --device cuda
     python -m benchmarks.precision --docs docs/models.md
 
 Each precision runs in a process of its own, all of them in turn. Retrieval is measured with the
@@ -26,7 +26,7 @@ from typing import Final, get_args
 from PIL import Image
 
 from benchmarks._checkpoints import LAYERS_2B, SIZES, checkpoint
-from benchmarks._columns import Column, rounds, spawned
+from benchmarks._columns import Column, rounds, seconds_of, spawned
 from benchmarks._machine import cores, describe
 from benchmarks._pictures import in_memory
 from benchmarks._precision_report import Measured, put_between_marks, tables
@@ -94,6 +94,7 @@ def measure(
                 column.run("images")
                 column.run("queries")
                 progress(f"  {name}: {_speed(column, 'images', work):.2f} images a second")
+        found.seconds = seconds_of(columns)
         for name, column in columns.items():
             found.images[name] = _speed(column, "images", work)
             found.queries[name] = _speed(column, "queries", work)
@@ -115,7 +116,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
-    parser.add_argument("--layers", type=int, default=4, help="text and vision layers of the 2B")
+    parser.add_argument("--layers", type=int, help="of the 2B: 4 on a CPU, on a GPU all")
     parser.add_argument("--gallery", type=int, default=300, help="scenes to search among")
     parser.add_argument(
         "--pictures", type=int, default=12, help="pictures, and texts, at the 2B's widths"
@@ -126,7 +127,9 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--out", type=Path, default=RESULTS / "precision.json")
     parser.add_argument("--docs", type=Path, help="a page with a marked place for the tables")
-    return parser.parse_args(given)
+    options = parser.parse_args(given)
+    options.layers = options.layers or (LAYERS_2B if options.device == "cuda" else 4)
+    return options
 
 
 def main(given: Sequence[str] | None = None, start: Callable[[], Executor] = spawned) -> None:
@@ -142,7 +145,8 @@ def main(given: Sequence[str] | None = None, start: Callable[[], Executor] = spa
             found[size] = measure(title, work_of(size, folder, captions, options), options, start)
     made = tables(options.precisions, found[SMALL], found[WIDE])
     machine = describe(options.device, options.threads)
-    save(options.out, made, machine, vars(options))
+    seconds = {size: model.seconds for size, model in found.items()}
+    save(options.out, made, machine, vars(options), seconds=seconds)
     if options.docs:
         text = "\n".join([_where(machine, options), "", *(table.markdown() for table in made)])
         put_between_marks(options.docs, text)

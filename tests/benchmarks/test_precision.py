@@ -1,16 +1,15 @@
 """The table of precisions has what the library finds and what the encoder gives at every dim."""
 
 import json
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from transformers.utils import logging
 
 from benchmarks import precision
 from benchmarks._cut import Cut, Vectors, cut
@@ -24,17 +23,10 @@ from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.storybook import draw_gallery
 from tests.encoders.tiny import photo, save_checkpoint
 
+pytestmark = pytest.mark.usefixtures("here")
+
 PICTURES = [photo(seed, 64 + 32 * (seed % 3), 96) for seed in range(7)]
 QUERIES = [Query(text) for text in ("cat", "two red apples above a blue car", "雪地里的一只狗")]
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Set back what a benchmark sets in its process."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    logging.enable_progress_bar()
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +98,12 @@ def page(tmp_path: Path) -> Path:
     return page
 
 
-def run(monkeypatch: pytest.MonkeyPatch, wide: Path, tmp_path: Path, *flags: str) -> Any:
-    """Run the benchmark at tiny sizes in this process; return what it wrote."""
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, wide: Path, tmp_path: Path) -> Run:
+    """Return a function that runs the benchmark at tiny sizes and gives what it wrote."""
 
     def checkpoint(size: str, *_: object) -> Path:
         return wide if size == "2b" else open_checkpoint("storybook").folder
@@ -115,15 +111,18 @@ def run(monkeypatch: pytest.MonkeyPatch, wide: Path, tmp_path: Path, *flags: str
     monkeypatch.setattr(precision, "checkpoint", checkpoint)
     out = tmp_path / "results" / "precision.json"
     sizes = ["--gallery", "8", "--pictures", "3", "--timed", "2", "--runs", "1", "--threads", "1"]
-    precision.main([*sizes, *flags, "--out", str(out)], start=lambda: ThreadPoolExecutor(1))
-    return json.loads(out.read_text())
+
+    def main(*flags: str) -> Any:
+        precision.main([*sizes, *flags, "--out", str(out)], partial(ThreadPoolExecutor, 1))
+        return json.loads(out.read_text())
+
+    return main
 
 
-def test_every_precision_and_dim_is_measured_and_put_into_the_page(
-    wide: Path, tmp_path: Path, page: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flags = ("--precisions", "fp32", "nf4", "--docs", str(page))
-    cost_2b, cost, quality = (t["rows"] for t in run(monkeypatch, wide, tmp_path, *flags)["tables"])
+def test_every_precision_and_dim_is_measured_and_put_into_the_page(run: Run, page: Path) -> None:
+    written = run("--precisions", "fp32", "nf4", "--docs", str(page))
+    cost_2b, cost, quality = (table["rows"] for table in written["tables"])
+    assert {len(s) for m in written["seconds"].values() for s in m["nf4"].values()} == {1}
     for row in (*cost_2b, *cost):
         assert all(row[name] > 0 for name in row if name != "precision")
     assert [(row["precision"], row["dim"]) for row in quality] == [
@@ -141,10 +140,8 @@ def test_every_precision_and_dim_is_measured_and_put_into_the_page(
     assert text.count("| nf4") == 7
 
 
-def test_recall_is_that_of_a_library_with_an_encoder_of_that_dim(
-    wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    *_, quality = run(monkeypatch, wide, tmp_path, "--precisions", "fp32")["tables"]
+def test_recall_is_that_of_a_library_with_an_encoder_of_that_dim(run: Run, tmp_path: Path) -> None:
+    *_, quality = run("--precisions", "fp32")["tables"]
     captions = draw_gallery(tmp_path / "gallery", 8, precision.SEED)
     for row in quality["rows"]:
         settings = settings_of("storybook", "fp32", dim=int(row["dim storybook"]))
@@ -153,10 +150,10 @@ def test_recall_is_that_of_a_library_with_an_encoder_of_that_dim(
 
 
 def test_a_precision_that_cannot_be_had_is_listed_with_the_reason(
-    wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantise, "find_spec", lambda _: None)
-    made = run(monkeypatch, wide, tmp_path, "--precisions", "fp32", "int8")["tables"]
+    made = run("--precisions", "fp32", "int8")["tables"]
     for table in made:
         assert table["notes"] == [
             "- int8 is not measured: --precision int8 needs the package 'bitsandbytes', which is "
