@@ -17,7 +17,8 @@ __all__ = ["register"]
 DESCRIPTION = """\
 Forget files, or everything below folders, so that searches no longer find them. No file is \
 deleted from disk. A root that is named is no root any more; files below one that stays come back \
-with the next index_images. Call it only when the user asks for it."""
+with the next index_images. Nothing was known of the paths in `unknown`: check their spelling. \
+Call it only when the user asks for it."""
 
 
 def register(server: MCPServer, library: Library) -> None:
