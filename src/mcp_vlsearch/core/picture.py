@@ -9,9 +9,9 @@ from typing import Final
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.core.digest import image_id, read_file
 from mcp_vlsearch.core.roots import Roots
-from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.errors import ImageError, QueryError, RootError
 
-__all__ = ["MAX_BASE64", "GivenPicture", "find_picture"]
+__all__ = ["MAX_BASE64", "GivenPicture", "find_picture", "read_known"]
 
 MAX_BASE64: Final = 64 * 2**20
 """Characters of base64 at most: pictures of 48 MiB."""
@@ -56,6 +56,19 @@ def find_picture(given: str, roots: Roots, catalog: Catalog) -> GivenPicture:
         return _from_base64(given)
     data = read_file(roots.check(given))
     return GivenPicture(image_id(data), data)
+
+
+def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
+    """Return the bytes of an image from any file that holds it and can be read.
+
+    Raises :class:`ImageError` if there is none.
+    """
+    for path in catalog.paths_of(digest):
+        try:
+            return read_file(roots.check(path))
+        except (ImageError, RootError):
+            continue
+    raise ImageError(f"no file of image {digest} can be read any more: index its folder again")
 
 
 def _from_base64(text: str) -> GivenPicture:
