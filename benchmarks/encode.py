@@ -161,7 +161,7 @@ def defaults(size: str, device: str) -> dict[str, object]:
         "layers": LAYERS_2B if gpu else 4,
         "precision": "bf16" if gpu else SIZES[size].precision,
         "precisions": PRECISIONS if large else (),
-        "images": 128 if gpu else 6 if large else 64,
+        "images": 128 if gpu else 14 if large else 64,
         "batch": 32 if gpu else 16,
         "out": RESULTS / f"encode-{size}-{device}.json",
     }
