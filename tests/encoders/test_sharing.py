@@ -23,12 +23,15 @@ class Machine:
         self.started: list[tuple[str, str]] = []
         self.chooses = "bf16"
         self.runs_in: dict[str, str] = {}
+        self.stranger: Answer | None = None
 
     def start(self, settings: Settings, file: Path) -> Address:
         """Stand in for the process's start."""
         chosen = self.chooses if settings.precision == "auto" else settings.precision
 
         def answer(sent: Sent) -> Answer:
+            if self.stranger:
+                return self.stranger
             is_ours = sent.headers["authorization"] == "Bearer secret"
             return Answer({"precision": self.runs_in[url]}, 200 if is_ours else 401)
 
@@ -82,6 +85,16 @@ def test_another_models_process_is_left_alone() -> None:
 def test_a_process_that_is_gone_is_started_again(machine: Machine) -> None:
     dead = ask("auto")
     machine.runs_in.clear()  # from now on it answers nothing
+    assert ask("auto") != dead
+    assert len(machine.started) == 2
+
+
+@pytest.mark.parametrize("said", ["<html>", {"status": "ok"}, ["ok"], None])
+def test_another_program_at_the_address_of_a_process_means_that_it_is_gone(
+    machine: Machine, said: Any
+) -> None:
+    dead = ask("auto")
+    machine.stranger = Answer(said)
     assert ask("auto") != dead
     assert len(machine.started) == 2
 
