@@ -203,7 +203,12 @@ class RemoteEncoder:
 
     def _ask_target_size(self, width: int, height: int) -> tuple[int, int]:
         answer = self._endpoint.get("/target_size", {"width": width, "height": height})
-        return int(answer["width"]), int(answer["height"])
+        try:
+            return int(answer["width"]), int(answer["height"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnreachableError(
+                f"{self._endpoint.url} is another program now: start the server there again"
+            ) from error
 
 
 def _space_in(answer: Any) -> str | None:
