@@ -7,7 +7,7 @@ VLSearchError
 ├── EncoderError            the encoder can't encode
 │   ├── CheckpointError     its checkpoint can't be loaded
 │   ├── OutOfMemoryError    there is not enough memory to encode
-│   └── UnreachableError    it runs elsewhere, and nobody answers there
+│   └── UnreachableError    it runs elsewhere, and is not to be had there
 ├── LibraryError            the library can't be opened or used
 │   └── LibraryBusyError    another process writes to it
 ├── RootError               a path lies outside the roots, or no root is allowed yet
@@ -65,7 +65,11 @@ class OutOfMemoryError(EncoderError):
 
 
 class UnreachableError(EncoderError):
-    """Nobody answers at the encoder's address, or not in time, or the connection broke off."""
+    """The encoder is not to be had at its address.
+
+    Nobody answers there, or not in time; the connection broke off; we are refused; or another
+    model or program is there now.
+    """
 
 
 class LibraryError(VLSearchError):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.core.encoding import EncoderSlot
@@ -325,6 +326,39 @@ def test_a_server_that_runs_in_another_precision_than_the_library_is_refused(
     with Library.open(**flags, precision="int8") as library:
         assert library.index().encoded == 1
     assert remote(url).precision == "int8"
+
+
+@pytest.mark.parametrize("dim", [None, 8])
+def test_a_server_that_is_started_again_with_another_model_is_noticed_at_the_next_vectors(
+    monkeypatch: pytest.MonkeyPatch, dim: int | None
+) -> None:
+    def service() -> ASGIApp:
+        settings = settings_of()
+        return encoder_app(EncoderSlot(settings), settings, "127.0.0.1", None)
+
+    async def current(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await running(scope, receive, send)
+
+    running = service()
+    with serving(current) as url:
+        client = remote(url, dim=dim)
+        assert len(client.encode_queries([Query("red")])) == 1
+        running = service()
+        assert len(client.encode_queries([Query("red")])) == 1, "it is the same one"
+        plain = MosaicEncoder.__init__
+
+        def restarted(self: MosaicEncoder, settings: Settings) -> None:
+            plain(self, settings)
+            self.fingerprint = "another"
+
+        monkeypatch.setattr(MosaicEncoder, "__init__", restarted)
+        running = service()
+        with pytest.raises(EncoderError, match="another model or precision now: start again"):
+            client.encode_queries([Query("red")])
+        with pytest.raises(EncoderError, match="another model or precision now: start again"):
+            client.encode_images([photo(1, 32, 32)])
+        assert remote(url, dim=dim).fingerprint != client.fingerprint
 
 
 def test_another_instruction_or_model_is_found_out_at_the_start(serve: Serve) -> None:

@@ -190,6 +190,33 @@ def test_servers_that_see_other_devices_share_no_process(
     assert (keys[0] != keys[1]) is matters
 
 
+def test_a_process_that_ends_removes_its_file_and_not_that_of_one_being_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def start(_: object, file: Path) -> tuple[str, str]:
+        """Start as another one ends, whose file is about to be replaced."""
+        file.write_text(json.dumps({"url": "http://127.0.0.1:1", "token": "old"}))
+        ending = threading.Thread(target=shared._forget, args=(file, "old"))
+        ending.start()
+        ending.join()
+        seen.append(file.exists())
+        file.write_text(json.dumps({"url": "http://127.0.0.1:1", "token": "new"}))
+        return "http://127.0.0.1:1", "new"
+
+    monkeypatch.setattr("mcp_vlsearch.encoders.sharing._start", start)
+    monkeypatch.setattr("mcp_vlsearch.encoders.sharing.user_cache_path", lambda *_, **__: tmp_path)
+    monkeypatch.setattr(shared, "_LOCKED", 0.0)
+    find_or_start(load_settings({"library": tmp_path}, environment={}))
+    assert seen == [True]
+    file = address_file(tmp_path)
+    shared._forget(file, "old")
+    assert "new" in file.read_text()
+    shared._forget(file, "new")
+    assert not file.exists()
+
+
 class Clock:
     """Stands in for threading.Timer; the test says when time is up."""
 

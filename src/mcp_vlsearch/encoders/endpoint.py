@@ -94,12 +94,13 @@ class Endpoint:
 
     def _json(self, response: httpx2.Response) -> Any:
         if response.status_code in (401, 403):
-            raise EncoderError(
+            raise UnreachableError(
                 f"{self.url} refuses us ({response.status_code}): give its token by "
                 "--encoder-token or MCP_VLSEARCH_ENCODER_TOKEN"
             )
         if response.status_code != 200:
-            raise EncoderError(f"{self.url} answered {response.status_code}: {_message(response)}")
+            kind = UnreachableError if response.status_code == 404 else EncoderError
+            raise kind(f"{self.url} answered {response.status_code}: {_message(response)}")
         try:
             return response.json()
         except ValueError as error:

@@ -15,7 +15,7 @@ from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.endpoint import ANSWER, ATTEMPTS, CONCURRENT, Endpoint
 from mcp_vlsearch.encoders.remote_spaces import space_of
 from mcp_vlsearch.encoders.wire import CARD, Packed, data_uri, finished, request_for
-from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.errors import EncoderError, SettingsError, UnreachableError
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["RemoteEncoder"]
@@ -47,6 +47,7 @@ class RemoteEncoder:
         self._query_instruction = finished(settings.query_instruction)
         self._max_pixels = settings.max_pixels or _DEFAULT_MAX_PIXELS
         self._width: int | None = None
+        self._space: str | None = None
         self.batch_size = settings.batch_size or 2 * CONCURRENT
         card = self._card()
         self._is_ours = card is not None
@@ -54,6 +55,7 @@ class RemoteEncoder:
             self.precision, self.device = str(card["precision"]), str(card["device"])
             self._check_precision(settings.precision)
             self._width, space = int(card["dim"]), str(card["fingerprint"])
+            self._space = space
         else:
             self.precision, self.device = "unknown", "remote"
             probes = self._probe()
@@ -129,6 +131,10 @@ class RemoteEncoder:
     def _vectors(self, bodies: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
         """Return what the server answers, shape (len(bodies), its width), of length 1."""
         answers = self._endpoint.post_all(_EMBEDDINGS, bodies)
+        if self._space and any(_space_in(answer) not in (None, self._space) for answer in answers):
+            raise UnreachableError(
+                f"{self._endpoint.url} runs another model or precision now: start again"
+            )
         rows = [self._row(answer) for answer in answers]
         if len({len(row) for row in rows} | ({self._width} if self._width else set())) > 1:
             raise EncoderError(
@@ -197,7 +203,18 @@ class RemoteEncoder:
 
     def _ask_target_size(self, width: int, height: int) -> tuple[int, int]:
         answer = self._endpoint.get("/target_size", {"width": width, "height": height})
-        return int(answer["width"]), int(answer["height"])
+        try:
+            return int(answer["width"]), int(answer["height"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnreachableError(
+                f"{self._endpoint.url} is another program now: start the server there again"
+            ) from error
+
+
+def _space_in(answer: Any) -> str | None:
+    """Return the fingerprint of the encoder that made an answer, None if it says none."""
+    said = answer.get(CARD) if isinstance(answer, dict) else None
+    return str(said["fingerprint"]) if isinstance(said, dict) and "fingerprint" in said else None
 
 
 def _digest(value: object) -> str:

@@ -25,7 +25,8 @@ class SharedEncoder:
     """The encoder of the settings, run by the shared process (see :class:`PreparingEncoder`).
 
     It has that encoder's fingerprint. The process ends when nobody has asked it for a while, or may
-    be killed; a call that finds it gone starts it again and is repeated.
+    be killed; a call that finds it gone, or another program at its address, starts it again and is
+    repeated once.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -100,14 +100,17 @@ def _read(file: Path) -> Address | None:
 
 
 def _precision(address: Address) -> str | None:
-    """Return the precision of a process, "auto" if it has yet to choose; None if it is gone."""
+    """Return the precision of a process, "auto" if it has yet to choose; None if it is gone.
+
+    It is gone, too, where another program has its port by now, whatever that answers.
+    """
     url, token = address
     headers = {"Authorization": f"Bearer {token}"}
     try:
         answer = httpx2.get(f"{url}/health", headers=headers, timeout=_ALIVE, trust_env=False)
-    except httpx2.HTTPError:
+        return str(answer.json()["precision"]) if answer.status_code == 200 else None
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
         return None
-    return str(answer.json()["precision"]) if answer.status_code == 200 else None
 
 
 def _start(settings: Settings, file: Path) -> Address:

@@ -15,7 +15,8 @@ from PIL import Image
 __all__ = ["CARD", "Packed", "data_uri", "finished", "request_for"]
 
 CARD: Final = "mcp_vlsearch"
-"""Key of an entry in ``/v1/models`` under which our own server says more about its encoder."""
+"""Key under which our own server says more about its encoder: all of it in an entry of
+``/v1/models``, its fingerprint in every answer with vectors."""
 _DEFAULT_INSTRUCTION: Final = "Represent the user's input."
 _NOTHING: Final = "NULL"
 _MAX_CHARACTERS: Final = 8192

@@ -118,7 +118,9 @@ class _Service:
         )
         if request.dimensions is not None and request.dimensions > vectors.shape[1]:
             raise QueryError(f"dimensions: vectors have {vectors.shape[1]}")
-        return JSONResponse(answer(request, vectors))
+        # known without waiting, and the one that made the vectors: once it has encoded, it stays
+        fingerprint = self._slot.known(silent).fingerprint
+        return JSONResponse({**answer(request, vectors), CARD: {"fingerprint": fingerprint}})
 
     async def models(self, _: HTTPRequest) -> Response:
         """Say which model there is, and to our own client all about it, as soon as it is known."""

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_vlsearch.core.encoding import EncoderSlot
@@ -29,6 +30,8 @@ __all__ = ["UntilIdle", "main"]
 _HOST: Final = "127.0.0.1"
 _IDLE: Final = 600.0
 """Seconds without a request after which the process ends."""
+_LOCKED: Final = 2.0
+"""Seconds that a process at its end waits for one that is being started."""
 
 
 class UntilIdle:
@@ -82,9 +85,7 @@ def main() -> None:
         _write(file, json.dumps(content))
         _say(wire, "ready")
         run(app, listening)
-    with suppress(OSError):
-        if token in file.read_text("utf-8"):  # nobody has started another one meanwhile
-            file.unlink()
+    _forget(file, token)
     leave()
 
 
@@ -94,6 +95,17 @@ def _write(file: Path, text: str) -> None:
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(text)
     beside.replace(file)
+
+
+def _forget(file: Path, token: str) -> None:
+    """Remove the file, unless another process has been started meanwhile and has written its own.
+
+    Whoever starts one has the lock; a file that stays for that reason does no harm.
+    """
+    lock = FileLock(file.with_suffix("").with_suffix(".lock"), timeout=_LOCKED, mode=0o600)
+    with suppress(OSError), lock:
+        if token in file.read_text("utf-8"):
+            file.unlink()
 
 
 def _take_stdout() -> int:
