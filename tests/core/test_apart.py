@@ -109,6 +109,22 @@ def test_it_keeps_the_vector_that_it_had(library: Library, photos: Path, break_f
     assert library.search_by_text("red", top_k=100).total_images == 10
 
 
+def test_a_file_that_changed_to_such_a_picture_is_no_longer_found_as_its_old_one(
+    library: Library, photos: Path, break_for: Break
+) -> None:
+    library.index()
+    break_for(RuntimeError("no"), paint(photos / "0.png", 77))
+    for _ in range(2):
+        report = library.index()
+        assert (report.unchanged, report.failed, report.total_images) == (9, 1, 9)
+        hits = library.search_by_text("red", top_k=100).hits
+        assert str(photos / "0.png") not in {hit.path for hit in hits}
+        assert library.status().failed == 1
+    break_for(RuntimeError("no"), paint(photos.parent / "elsewhere.png", 78))
+    report = library.index()
+    assert (report.added, report.unchanged, report.failed) == (1, 9, 0)
+
+
 def test_an_encoder_that_fails_at_every_picture_of_a_batch_stops_the_run(
     library: Library, photos: Path, break_for: Break
 ) -> None:
