@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mcp_vlsearch.core.apart import encode_apart
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, UnreachableError
+from mcp_vlsearch.errors import CancelledError, EncoderError, OutOfMemoryError, UnreachableError
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 
@@ -147,6 +148,19 @@ def test_a_single_picture_is_told_from_a_broken_encoder_by_a_plain_one(
     break_for(RuntimeError("the device is gone"))
     with pytest.raises(RuntimeError, match="the device is gone"):
         library.index([photos / "2.png"])
+
+
+@pytest.mark.parametrize("error", [CancelledError("stop"), UnreachableError("nobody answers")])
+def test_what_goes_wrong_meanwhile_is_not_taken_for_what_broke_the_encoder(
+    error: Exception,
+) -> None:
+    answers = iter([RuntimeError("no"), RuntimeError("no"), error])
+
+    def encode(_: Sequence[object]) -> NDArray[np.float32]:
+        raise next(answers)
+
+    with pytest.raises(type(error), match=str(error)):
+        encode_apart([Image.new("RGB", (8, 8))], encode, lambda: (8, 8))
 
 
 @pytest.mark.parametrize(
