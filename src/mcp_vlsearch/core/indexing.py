@@ -176,7 +176,9 @@ class Indexer:
         with self._stages("encoding"):
             vectors, reasons = encode_apart(
                 batch.pictures,
-                lambda pictures: self._encoder.encode_images(pictures, self._report),
+                lambda pictures: self._encoder.encode_images(
+                    pictures, self._report, encoder.fingerprint
+                ),
                 lambda: encoder.target_size(*batch.size),
             )
         batch.pictures.clear()

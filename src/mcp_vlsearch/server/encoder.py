@@ -149,7 +149,7 @@ class _Service:
         encoder = self._slot.known(silent)
         if len(inputs) == 1 and self._is_indexed(inputs[0]):
             ready = prepared(encoder, _decoded(inputs[0], encoder))
-            return self._slot.encode_images([ready], silent)
+            return self._slot.encode_images([ready], silent, encoder.fingerprint)
         for given in inputs:
             if given.instruction not in (None, "", self._query_instruction):
                 raise QueryError(
@@ -160,7 +160,7 @@ class _Service:
             Query(given.text, None if given.picture is None else _decoded(given, encoder))
             for given in inputs
         ]
-        return self._slot.encode_queries(queries, silent)
+        return self._slot.encode_queries(queries, silent, encoder.fingerprint)
 
     def _is_indexed(self, given: Input) -> bool:
         """Say whether a picture is one of a library: alone, and not with a query's instruction."""
