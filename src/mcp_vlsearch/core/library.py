@@ -13,7 +13,6 @@ from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Encoder, Query
 from mcp_vlsearch.core.decode import open_upright
-from mcp_vlsearch.core.digest import read_file
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence, check_folder
 from mcp_vlsearch.core.following import followed
@@ -23,13 +22,13 @@ from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.overview import overview
 from mcp_vlsearch.core.phrasings import phrasings
-from mcp_vlsearch.core.picture import find_picture
+from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, real, refuse_other_files
 from mcp_vlsearch.core.searching import Searcher, SearchRequest
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
-from mcp_vlsearch.errors import ImageError, LibraryError, RootError
+from mcp_vlsearch.errors import LibraryError, RootError
 from mcp_vlsearch.settings import Settings, follow_pin, load_settings, pin_encoder
 from mcp_vlsearch.types import (
     Filters,
@@ -209,7 +208,7 @@ class Library:
         if vector is None:
             data = given.data
             if data is None:
-                data = self._read_known(given.image_id, roots)
+                data = read_known(given.image_id, roots, self._catalog)
             picture = open_upright(data)
         request = SearchRequest(
             texts=(text,) if text.strip() else (),
@@ -309,14 +308,6 @@ class Library:
 
     def _roots(self) -> Roots:
         return Roots([*self._catalog.roots(), *self.settings.roots])
-
-    def _read_known(self, digest: str, roots: Roots) -> bytes:
-        for path in self._catalog.paths_of(digest):
-            try:
-                return read_file(roots.check(path))
-            except (ImageError, RootError):
-                continue
-        raise ImageError(f"no file of image {digest} can be read any more: index its folder again")
 
     def _must_write(self) -> None:
         if self.settings.read_only:

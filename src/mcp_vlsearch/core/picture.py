@@ -9,9 +9,9 @@ from typing import Final
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.core.digest import image_id, read_file
 from mcp_vlsearch.core.roots import Roots
-from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.errors import ImageError, QueryError, RootError
 
-__all__ = ["MAX_BASE64", "GivenPicture", "find_picture"]
+__all__ = ["MAX_BASE64", "GivenPicture", "find_picture", "read_known"]
 
 MAX_BASE64: Final = 64 * 2**20
 """Characters of base64 at most: pictures of 48 MiB."""
@@ -69,3 +69,13 @@ def _from_base64(text: str) -> GivenPicture:
             "the picture is neither a path under a root, an image_id nor valid base64"
         ) from error
     return GivenPicture(image_id(data), data)
+
+
+def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
+    """Return the bytes of the first file of an image that can be read, else :class:`ImageError`."""
+    for path in catalog.paths_of(digest):
+        try:
+            return read_file(roots.check(path))
+        except (ImageError, RootError):
+            continue
+    raise ImageError(f"no file of image {digest} can be read any more: index its folder again")
