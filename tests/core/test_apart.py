@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mcp_vlsearch.core.apart import encode_apart
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, UnreachableError
+from mcp_vlsearch.errors import CancelledError, EncoderError, OutOfMemoryError, UnreachableError
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 
@@ -109,6 +110,22 @@ def test_it_keeps_the_vector_that_it_had(library: Library, photos: Path, break_f
     assert library.search_by_text("red", top_k=100).total_images == 10
 
 
+def test_a_file_that_changed_to_such_a_picture_is_no_longer_found_as_its_old_one(
+    library: Library, photos: Path, break_for: Break
+) -> None:
+    library.index()
+    break_for(RuntimeError("no"), paint(photos / "0.png", 77))
+    for _ in range(2):
+        report = library.index()
+        assert (report.unchanged, report.failed, report.total_images) == (9, 1, 9)
+        hits = library.search_by_text("red", top_k=100).hits
+        assert str(photos / "0.png") not in {hit.path for hit in hits}
+        assert library.status().failed == 1
+    break_for(RuntimeError("no"), paint(photos.parent / "elsewhere.png", 78))
+    report = library.index()
+    assert (report.added, report.unchanged, report.failed) == (1, 9, 0)
+
+
 def test_an_encoder_that_fails_at_every_picture_of_a_batch_stops_the_run(
     library: Library, photos: Path, break_for: Break
 ) -> None:
@@ -131,6 +148,19 @@ def test_a_single_picture_is_told_from_a_broken_encoder_by_a_plain_one(
     break_for(RuntimeError("the device is gone"))
     with pytest.raises(RuntimeError, match="the device is gone"):
         library.index([photos / "2.png"])
+
+
+@pytest.mark.parametrize("error", [CancelledError("stop"), UnreachableError("nobody answers")])
+def test_what_goes_wrong_meanwhile_is_not_taken_for_what_broke_the_encoder(
+    error: Exception,
+) -> None:
+    answers = iter([RuntimeError("no"), RuntimeError("no"), error])
+
+    def encode(_: Sequence[object]) -> NDArray[np.float32]:
+        raise next(answers)
+
+    with pytest.raises(type(error), match=str(error)):
+        encode_apart([Image.new("RGB", (8, 8))], encode, lambda: (8, 8))
 
 
 @pytest.mark.parametrize(

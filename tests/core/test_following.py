@@ -1,15 +1,21 @@
 """What precision auto chose for a library's first pictures holds for all that follow."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
+from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.core import encoding
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress, silent
+from mcp_vlsearch.errors import EncoderError
 from mcp_vlsearch.plugins import BUILT_IN
 from mcp_vlsearch.settings import Settings, load_settings, pin_encoder
 from tests.core.conftest import paint
@@ -166,6 +172,45 @@ def test_of_two_first_indexers_the_second_takes_the_precision_of_the_first(
         one.index()
         assert two.index().encoded == 0
         assert precision_of(two) == "bf16"
+
+
+def test_no_vector_of_another_encoder_is_taken_for_one_of_the_encoder_that_was_expected(
+    tmp_path: Path,
+) -> None:
+    settings = load_settings({"library": tmp_path, "encoder": "choosing"}, environment={})
+    settled = settings
+    slot = EncoderSlot(settings, ChoosingEncoder, lambda _: settled)
+    before = slot.known(silent).fingerprint
+    assert len(slot.encode_queries([Query("red")], silent, before)) == 1
+    settled = settings.model_copy(update={"precision": "int8"})
+    assert slot.follow()
+    with pytest.raises(EncoderError, match=r"went over to .* in int8 meanwhile: try again"):
+        slot.encode_queries([Query("red")], silent, before)
+    with pytest.raises(EncoderError, match="in int8"):
+        slot.encode_images([Image.new("RGB", (8, 8))], silent, before)
+    now = slot.known(silent).fingerprint
+    assert len(slot.encode_images([Image.new("RGB", (8, 8))], silent, now)) == 1
+
+
+def test_an_index_run_stores_nothing_once_the_encoder_is_another(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path) as library:
+        library.allow([photos])
+        slot = library._encoder
+        asked = library.settings.model_copy(update={"precision": "int8"})
+        plain = ChoosingEncoder.encode_images
+
+        def switch(self: ChoosingEncoder, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+            vectors = plain(self, images)
+            monkeypatch.setattr(slot, "_follow", lambda: asked)
+            slot.follow()
+            return vectors
+
+        monkeypatch.setattr(ChoosingEncoder, "encode_images", switch)
+        with pytest.raises(EncoderError, match="in int8 meanwhile"):
+            library.index()
+        assert library.status().images == 4, "the batch that was encoded before"
 
 
 class SlowEncoder(ChoosingEncoder):

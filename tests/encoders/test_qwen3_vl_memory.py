@@ -76,23 +76,36 @@ def test_free_memory_of_a_gpu_is_what_its_driver_says(monkeypatch: pytest.Monkey
 def system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine of 16 GiB whose files about memory lie in a folder."""
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CONTAINER", (tmp_path / "memory.max",))
+    group = (tmp_path, "memory.max", "memory.current")
+    monkeypatch.setattr(memory, "_CONTAINER", (group,))
     pages = {"SC_PHYS_PAGES": 16 * GIB // 4096, "SC_PAGE_SIZE": 4096}
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
     return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("limit", "free"), [(None, 6), ("max", 6), (str(4 * GIB), 4), (str(2**63 - 4096), 6)]
+    ("limit", "used", "free"),
+    [
+        (None, 0, 6),
+        ("max", 3, 6),
+        (str(4 * GIB), 0, 4),
+        (str(4 * GIB), 3, 1),
+        (str(4 * GIB), 5, 0),
+        (str(8 * GIB), 3, 5),
+        (str(2**63 - 4096), 3, 6),
+    ],
 )
-def test_free_main_memory_counts_what_only_caches_and_keeps_to_a_containers_limit(
-    system: Path, limit: str | None, free: int
+def test_free_main_memory_counts_what_only_caches_and_keeps_to_what_a_container_has_left(
+    system: Path, limit: str | None, used: int, free: int
 ) -> None:
     lines = [f"MemTotal: {16 * GIB // 1024} kB", "MemFree: 1 kB"]
     lines.append(f"MemAvailable:   {6 * GIB // 1024} kB")
     (system / "meminfo").write_text("\n".join(lines))
     if limit:
         (system / "memory.max").write_text(f"{limit}\n")
+        (system / "memory.current").write_text(f"{(used + 2) * GIB}\n")
+        stat = f"anon {used * GIB}\nfile {2 * GIB}\nactive_file {GIB}\ninactive_file {GIB}\n"
+        (system / "memory.stat").write_text(stat)
     assert memory.free_memory("cpu") == free * GIB
 
 

@@ -156,6 +156,20 @@ def test_a_library_that_was_indexed_here_goes_on_through_a_server(
         assert float(vector @ vector_of(Image.open(path))) > 0.9999
 
 
+def test_a_picture_of_a_very_long_side_is_indexed_through_a_server_as_others_are(
+    serve: Serve, tmp_path: Path
+) -> None:
+    paint(tmp_path / "photos" / "1.png", 1)
+    Image.new("RGB", (2_000_000, 1), "red").save(tmp_path / "photos" / "long.png")
+    with Library.open(
+        tmp_path / "library", encoder="remote", encoder_url=serve(), model="colours"
+    ) as library:
+        library.allow([tmp_path / "photos"])
+        report = library.index()
+        assert (report.encoded, report.failed) == (2, 0)
+        assert Path(library.search_by_text("red").hits[0].path).name == "long.png"
+
+
 def test_the_first_index_through_a_server_pins_its_address(serve: Serve, tmp_path: Path) -> None:
     url = serve()
     paint(tmp_path / "photos" / "1.png", 1)
@@ -387,7 +401,7 @@ def test_health_says_where_the_encoder_stands_without_waiting(serve: Serve) -> N
     remote(url).encode_queries([Query("red")])
     health = httpx2.get(f"{url}/health", trust_env=False)
     assert health.json() == {"state": "ready", "precision": "fp32"}
-    for size in ("width=0&height=1", "width=x&height=1", "width=1", "width=1&height=99999999"):
+    for size in ("width=0&height=1", "width=x&height=1", "width=1", "width=1&height=2500000000"):
         assert httpx2.get(f"{url}/target_size?{size}", trust_env=False).status_code == 400
 
 

@@ -64,6 +64,8 @@ def encode_apart(
 def _encodes_a_plain_picture(encode: Encode, size: Callable[[], tuple[int, int]]) -> bool:
     try:
         encode([Image.new("RGB", size(), "grey")])
+    except _NO_PICTURES_FAULT:
+        raise
     except Exception:
         return False
     return True

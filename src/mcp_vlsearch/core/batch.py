@@ -25,12 +25,16 @@ Usual encoders look at pictures of less than a megabyte, so this holds back unus
 
 @dataclass(frozen=True)
 class Outcome:
-    """What reading a file gave: its image, or why it has none."""
+    """What reading a file gave: its image, or why it has none.
+
+    ``digest`` is that of its bytes if these could be read, with an image or without.
+    """
 
     file: ScannedFile
     image_id: str | None = None
     error: str | None = None
     retry: bool = False
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ class Batch:
         for digest in broken:
             del self.infos[digest]
         self.files = [
-            Outcome(o.file, error=broken[o.image_id], retry=True) if o.image_id in broken else o
+            Outcome(o.file, error=broken[o.image_id], retry=True, digest=o.image_id)
+            if o.image_id in broken
+            else o
             for o in self.files
         ]
 

@@ -33,7 +33,7 @@ from mcp_vlsearch.core.metadata import Metadata, read_metadata
 from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
 
-__all__ = ["Decoded", "decode", "open_upright"]
+__all__ = ["MAX_DECODED_PIXELS", "Decoded", "decode", "open_upright"]
 
 MAX_DECODED_PIXELS: Final = 250_000_000
 """Pictures of more pixels are refused by their header: a small file may claim any size."""

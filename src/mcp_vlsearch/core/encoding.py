@@ -91,26 +91,33 @@ class EncoderSlot:
         return self._wait(report, lambda: self._state == "ready")
 
     def encode_images(
-        self, images: Sequence["Image.Image | Prepared"], report: ProgressCallback
+        self,
+        images: Sequence["Image.Image | Prepared"],
+        report: ProgressCallback,
+        fingerprint: str,
     ) -> "Vectors":
         """Encode pictures, shape (len(images), dim), as soon as no search is waiting.
 
-        Best come those that :func:`prepared` returns.
+        Best come those that :func:`prepared` returns. Raises :class:`EncoderError` if there is an
+        encoder of another fingerprint by now.
         """
-        encoder = self.ready(report)
-        return self._turns.index(images, encoder.encode_images, encoder.batch_size)
+        encoder, turns = self._turn(report, fingerprint)
+        return turns.index(images, encoder.encode_images, encoder.batch_size)
 
-    def encode_queries(self, queries: Sequence[Query], report: ProgressCallback) -> "Vectors":
+    def encode_queries(
+        self, queries: Sequence[Query], report: ProgressCallback, fingerprint: str
+    ) -> "Vectors":
         """Encode queries, shape (len(queries), dim), before any picture that is to be indexed.
 
         Texts that were searched before cost nothing; queries that wait at the same time are encoded
-        in one call.
+        in one call. Raises :class:`EncoderError` if there is an encoder of another fingerprint by
+        now.
         """
-        encoder = self.ready(report)
+        encoder, turns = self._turn(report, fingerprint)
         known = self._texts.known(encoder, queries)
         if known is not None:
             return known
-        return self._turns.search(
+        return turns.search(
             queries, lambda together: self._texts.encode(encoder, together), _QUERIES
         )
 
@@ -138,6 +145,7 @@ class EncoderSlot:
         """Make an encoder in the background; the lock is held."""
         self._state, self._encoder, self._error = "loading", None, None
         self._made += 1
+        self._turns = Turns()  # what waits for another encoder must not be encoded with this one
         threading.Thread(target=self._make, args=(self._made,), name="encoder", daemon=True).start()
 
     def _make(self, number: int) -> None:
@@ -171,6 +179,17 @@ class EncoderSlot:
             self._state, self._encoder, self._error = state, encoder, error
             self._changed.notify_all()
             return True
+
+    def _turn(self, report: ProgressCallback, fingerprint: str) -> tuple[Encoder, Turns]:
+        """Wait until the encoder can encode; return it with the line of those that wait for it."""
+        with self._changed:
+            encoder, turns = self.ready(report), self._turns
+        if encoder.fingerprint != fingerprint:
+            raise EncoderError(
+                f"the library went over to {encoder.model} in {encoder.precision} meanwhile: "
+                "try again"
+            )
+        return encoder, turns
 
     def _wait(self, report: ProgressCallback, reached: Callable[[], bool]) -> Encoder:
         self.warm_up()

@@ -143,6 +143,7 @@ class Indexer:
     ) -> tuple[Outcome, Picture | None]:
         """Do all that can be done to a file before its turn at the encoder, in a worker thread."""
         stages = self._stages
+        digest = None
         try:
             with stages("reading"):
                 data = read_file(file.path)
@@ -152,7 +153,7 @@ class Indexer:
             with stages("decoding"):
                 decoded = decode(data, encoder.target_size)
         except ImageError as error:
-            return Outcome(file, error=str(error), retry=error.retry), None
+            return Outcome(file, error=str(error), retry=error.retry, digest=digest), None
         with stages("preparing"):
             try:
                 ready = prepared(encoder, decoded.image)
@@ -175,7 +176,9 @@ class Indexer:
         with self._stages("encoding"):
             vectors, reasons = encode_apart(
                 batch.pictures,
-                lambda pictures: self._encoder.encode_images(pictures, self._report),
+                lambda pictures: self._encoder.encode_images(
+                    pictures, self._report, encoder.fingerprint
+                ),
                 lambda: encoder.target_size(*batch.size),
             )
         batch.pictures.clear()
@@ -246,12 +249,14 @@ class Indexer:
 def _records(batch: Batch, known: dict[str, FileRecord]) -> list[tuple[str, FileRecord]]:
     """Return what the catalog shall say of a batch's files.
 
-    A file that can't be read for now (a disk that drops out) keeps the image that it had.
+    A file that has no image for now keeps the one that it had, unless other bytes were read: it
+    was not read at all (a disk that drops out), or its same picture failed this time.
     """
     records = []
     for outcome in batch.files:
         file, before = outcome.file, known.get(outcome.file.path)
-        if outcome.retry and before and before.image_id:
+        kept = before.image_id if before else None
+        if outcome.retry and kept and outcome.digest in (None, kept):
             continue
         record = FileRecord(
             file.size, file.mtime_ns, outcome.image_id, outcome.error, outcome.retry

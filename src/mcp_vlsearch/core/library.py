@@ -240,7 +240,8 @@ class Library:
         """Return the unit-norm vector, shape (dim,), that a search for each text looks up."""
         texts = [phrasings(query, (), None, self.settings) for query in queries]
         flat = [Query(text) for phrased in texts for text in phrased]
-        vectors = self._encoder.encode_queries(flat, report)
+        fingerprint = self._space(report).embeddings.fingerprint
+        vectors = self._encoder.encode_queries(flat, report, fingerprint)
         ends = accumulate(len(phrased) for phrased in texts)
         return [fuse(vectors[end - len(t) : end]) for t, end in zip(texts, ends, strict=True)]
 

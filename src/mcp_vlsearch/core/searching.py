@@ -99,7 +99,7 @@ class Searcher:
         unwanted = request.exclude.strip()
         if unwanted:
             queries.append(Query(unwanted))
-        vectors = self._encoder.encode_queries(queries, report)
+        vectors = self._encoder.encode_queries(queries, report, self._embeddings.fingerprint)
         if unwanted:
             return exclude(fuse(vectors[:-1]), vectors[-1])
         return fuse(vectors)

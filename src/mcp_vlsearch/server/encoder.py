@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mcp_vlsearch.contracts import Encoder, Query
-from mcp_vlsearch.core.decode import decode
+from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode
 from mcp_vlsearch.core.encoding import EncoderSlot, prepared
 from mcp_vlsearch.core.progress import silent
 from mcp_vlsearch.encoders.wire import CARD, finished
@@ -45,7 +45,7 @@ __all__ = ["encoder_app", "serve_encoder"]
 _MAX_BODY: Final = 32 * 2**20
 _AT_ONCE: Final = 32
 """Requests of pictures, and as many of texts, that are under way; more of them wait unread."""
-_MAX_SIDE: Final = 1_000_000
+_MAX_DIGITS: Final = len(str(MAX_DECODED_PIXELS))
 
 Vectors = NDArray[np.float32]
 
@@ -151,7 +151,7 @@ class _Service:
         encoder = self._slot.known(silent)
         if len(inputs) == 1 and self._is_indexed(inputs[0]):
             ready = prepared(encoder, _decoded(inputs[0], encoder))
-            return self._slot.encode_images([ready], silent)
+            return self._slot.encode_images([ready], silent, encoder.fingerprint)
         for given in inputs:
             if given.instruction not in (None, "", self._query_instruction):
                 raise QueryError(
@@ -162,7 +162,7 @@ class _Service:
             Query(given.text, None if given.picture is None else _decoded(given, encoder))
             for given in inputs
         ]
-        return self._slot.encode_queries(queries, silent)
+        return self._slot.encode_queries(queries, silent, encoder.fingerprint)
 
     def _is_indexed(self, given: Input) -> bool:
         """Say whether a picture is one of a library: alone, and not with a query's instruction."""
@@ -177,8 +177,9 @@ def _decoded(given: Input, encoder: Encoder) -> Image.Image:
 
 def _side(http: HTTPRequest, name: str) -> int:
     text = http.query_params.get(name, "")
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= _MAX_SIDE):
-        raise QueryError(f"{name}: give a number of pixels")
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not (is_number and 0 < int(text) <= MAX_DECODED_PIXELS):
+        raise QueryError(f"{name}: give a number of pixels up to {MAX_DECODED_PIXELS}")
     return int(text)
 
 

@@ -10,10 +10,12 @@ __all__ = ["free_memory"]
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _CONTAINER: Final = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
-"""What a container may use, in the second and the first version of control groups."""
+"""Where control groups, second and first version, say what a container may use and uses."""
+_CACHES: Final = ("active_file", "inactive_file")
+"""Parts of what a container uses that are given back when something else needs them."""
 
 
 def free_memory(device: str) -> int | None:
@@ -27,7 +29,7 @@ def free_memory(device: str) -> int | None:
         return int(free)
     if device == "mps":
         return None
-    known = [_available(), *map(_limit, _CONTAINER)]
+    known = [_available(), *(_left(*names) for names in _CONTAINER)]
     return min((figure for figure in known if figure is not None), default=None)
 
 
@@ -47,8 +49,11 @@ def _physical() -> int | None:
         return None
 
 
-def _limit(path: Path) -> int | None:
+def _left(group: Path, limit: str, usage: str) -> int | None:
     try:
-        return int(path.read_text())
+        most, used = (int((group / name).read_text()) for name in (limit, usage))
+        parts = map(str.split, (group / "memory.stat").read_text().splitlines())
+        cached = sum(int(size) for name, size in parts if name in _CACHES)
     except (OSError, ValueError):  # no control groups, or "max"
         return None
+    return max(0, most - max(0, used - cached))
