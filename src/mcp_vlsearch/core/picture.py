@@ -82,13 +82,3 @@ def _from_base64(text: str) -> GivenPicture:
             "the picture is neither a path under a root, an image_id nor valid base64"
         ) from error
     return GivenPicture(image_id(data), data)
-
-
-def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
-    """Return the bytes of the first file of an image that can be read, else :class:`ImageError`."""
-    for path in catalog.paths_of(digest):
-        try:
-            return read_file(roots.check(path))
-        except (ImageError, RootError):
-            continue
-    raise ImageError(f"no file of image {digest} can be read any more: index its folder again")
