@@ -384,3 +384,25 @@ def test_the_python_example_indexes_and_searches(pictures: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.splitlines()[0] == "4 images, 4 of them encoded now"
     assert done.stdout.splitlines()[1].endswith("red.png")
+
+
+@pytest.mark.usefixtures("indexed")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("index", ""),
+        ("remove", ""),
+        ("serve", "--root", ""),
+        ("search", "cat", "--folder", " "),
+        ("status", "--library", ""),
+        ("storybook", ""),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_empty_path_is_refused_rather_than_taken_as_the_working_directory(
+    run: Run, arguments: tuple[str, ...]
+) -> None:
+    result = run(*arguments)
+    assert result.code == 2
+    assert "the path is empty" in result.err
+    assert run("status").code == 0

@@ -143,7 +143,7 @@ def test_a_process_that_is_started_again_keeps_the_precision_that_auto_chose(
     class Remote:
         def __init__(self, settings: Settings, **_: object) -> None:
             assert settings.precision == "auto", "nothing to compare: it was asked for"
-            self.model, self.device, self.dim, self.batch_size = "m", "cpu", 8, 4
+            self.encoder_model, self.device, self.dim, self.batch_size = "m", "cpu", 8, 4
             self.precision, self.fingerprint = "int8", "f"
 
     def find(settings: Settings) -> Address:

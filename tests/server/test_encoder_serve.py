@@ -98,6 +98,22 @@ def embedding(response: httpx2.Response) -> NDArray[np.float32]:
     return np.asarray(response.json()["data"][0]["embedding"], np.float32)
 
 
+def test_an_encoder_with_a_model_name_of_its_own_is_asked_for_by_the_setting(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Own(MosaicEncoder):
+        def __init__(self, settings: Settings) -> None:
+            super().__init__(settings)
+            self.model = "mosaic-2x2"
+
+    monkeypatch.setattr("tests.core.mosaic.MosaicEncoder", Own)
+    far = remote(serve())
+    assert (far.model, far.encoder_model) == ("colours", "mosaic-2x2")
+    pictures = [photo(seed, 64, 48) for seed in range(3)]
+    expected = Own(settings_of()).encode_images(pictures)
+    np.testing.assert_allclose(far.encode_images(pictures), expected, atol=1e-6)
+
+
 def test_vectors_through_http_are_those_of_the_encoder_itself(serve: Serve) -> None:
     local, far = MosaicEncoder(settings_of()), remote(serve())
     pictures = [photo(seed, 64, 48) for seed in range(40)]

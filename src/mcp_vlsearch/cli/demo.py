@@ -12,7 +12,7 @@ import typer
 
 from mcp_vlsearch.cli.frame import print_json, settings_from
 from mcp_vlsearch.cli.interview import Answer, Kind, Question, interview
-from mcp_vlsearch.cli.options import ENCODING, WithJson, only, takes
+from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import shown
 from mcp_vlsearch.core.progress import Meter
 
@@ -27,7 +27,10 @@ _KINDS: Final[tuple[Kind, ...]] = (
 def demo(
     *,
     out: Annotated[
-        Path, typer.Option(help="Folder for pictures, library and contact sheet.", metavar="DIR")
+        Path,
+        typer.Option(
+            help="Folder for pictures, library and contact sheet.", metavar="DIR", parser=given_path
+        ),
     ] = Path("demo"),
     count: Annotated[int, typer.Option(help="How many scenes.", min=len(_KINDS), max=10_000)] = 48,
     seed: Annotated[int, typer.Option(help="The same seed draws the same scenes.")] = 1,

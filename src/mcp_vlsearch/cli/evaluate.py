@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import opened, print_json
-from mcp_vlsearch.cli.options import ENCODING, WithJson, only, takes
+from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import working
 
 __all__ = ["evaluate"]
@@ -17,7 +17,9 @@ def evaluate(
     captions: Annotated[
         Path,
         typer.Argument(
-            metavar="CAPTIONS.jsonl", help='A line per query: {"image": FILE, "caption": TEXT}.'
+            metavar="CAPTIONS.jsonl",
+            help='A line per query: {"image": FILE, "caption": TEXT}.',
+            parser=given_path,
         ),
     ],
     *,

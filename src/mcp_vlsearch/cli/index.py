@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import note, opened, print_json, print_table
-from mcp_vlsearch.cli.options import ENCODING, WithJson, only, takes
+from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
 from mcp_vlsearch.errors import CancelledError
 
@@ -21,7 +21,9 @@ def index(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PATH]...", help="Files and folders, which become roots; none: every root."
+            metavar="[PATH]...",
+            help="Files and folders, which become roots; none: every root.",
+            parser=given_path,
         ),
     ] = None,
     *,

@@ -11,16 +11,28 @@ from typing import Annotated, Any, Final
 
 import typer
 
-__all__ = ["ENCODING", "FILTERS", "SETTINGS", "WithJson", "only", "takes"]
+__all__ = ["ENCODING", "FILTERS", "SETTINGS", "WithJson", "given_path", "only", "takes"]
 
 WithJson = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON, the same as the MCP tool's.")
 ]
 
 
+def given_path(text: str | Path) -> Path:
+    """Return a path as given. An empty one is refused: it would mean the working directory."""
+    if not str(text).strip():
+        raise typer.BadParameter("the path is empty; is a variable of the shell not set?")
+    return Path(text)
+
+
 def _option(kind: object, flag: str, text: str, panel: str, metavar: str | None = None) -> object:
     option = typer.Option(
-        flag, help=text, rich_help_panel=panel, metavar=metavar, show_default=False
+        flag,
+        help=text,
+        rich_help_panel=panel,
+        metavar=metavar,
+        show_default=False,
+        parser=given_path if kind is Path else None,
     )
     return Annotated[kind | None, option]  # type: ignore[operator]
 

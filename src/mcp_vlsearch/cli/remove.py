@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import note, opened, print_json
-from mcp_vlsearch.cli.options import WithJson, only, takes
+from mcp_vlsearch.cli.options import WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import working
 
 __all__ = ["remove"]
@@ -15,7 +15,8 @@ __all__ = ["remove"]
 @takes(flags=only("library"))
 def remove(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files or folders to forget.")
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files or folders to forget.", parser=given_path),
     ],
     *,
     json: WithJson = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import note, settings_from
-from mcp_vlsearch.cli.options import SETTINGS, takes
+from mcp_vlsearch.cli.options import SETTINGS, given_path, takes
 from mcp_vlsearch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ def serve(
     *,
     root: Annotated[
         list[Path] | None,
-        typer.Option(help="Allow a folder; give it once per folder.", metavar="DIR"),
+        typer.Option(
+            help="Allow a folder; give it once per folder.", metavar="DIR", parser=given_path
+        ),
     ] = None,
     transport: Annotated[Transport, typer.Option(help="How clients connect.")] = Transport.STDIO,
     host: Annotated[str, typer.Option(help="Address for HTTP.")] = "127.0.0.1",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import print_json
-from mcp_vlsearch.cli.options import WithJson, only, takes
+from mcp_vlsearch.cli.options import WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import working
 from mcp_vlsearch.core.progress import Meter
 
@@ -25,7 +25,9 @@ class PairChoice(StrEnum):
 
 @takes(flags=only("library"))
 def storybook(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to draw into.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder to draw into.", parser=given_path)
+    ],
     *,
     count: Annotated[int, typer.Option(help="How many scenes.", min=1, max=1_000_000)] = 48,
     seed: Annotated[int, typer.Option(help="The same seed draws the same scenes.")] = 1,

@@ -36,7 +36,7 @@ class SharedEncoder:
         if remote.precision in get_args(Precision):  # a new process must not choose another one
             self._settings = settings.model_copy(update={"precision": remote.precision})
         self.name = settings.encoder
-        self.model = remote.model
+        self.model = remote.encoder_model
         self.precision = remote.precision
         self.device = remote.device
         self.dim = remote.dim

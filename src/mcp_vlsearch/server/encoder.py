@@ -126,6 +126,7 @@ class _Service:
         """Say which model there is, and to our own client all about it, as soon as it is known."""
         encoder = await run_sync(self._slot.known, silent)
         card = {
+            "model": encoder.model,
             "fingerprint": encoder.fingerprint,
             "dim": encoder.dim,
             "precision": encoder.precision,
@@ -133,7 +134,13 @@ class _Service:
             "image_instruction": self._image_instruction,
             "query_instruction": self._query_instruction,
         }
-        entry = {"id": encoder.model, "object": "model", "owned_by": "mcp-vlsearch", CARD: card}
+        # an encoder may have a name of its own for what the settings ask for
+        entry = {
+            "id": self._settings.model,
+            "object": "model",
+            "owned_by": "mcp-vlsearch",
+            CARD: card,
+        }
         return JSONResponse({"object": "list", "data": [entry]})
 
     async def target_size(self, http: HTTPRequest) -> Response:
