@@ -73,7 +73,8 @@ def test_index_without_paths_takes_every_root(run: Run, indexed: Path) -> None:
 def test_index_without_paths_or_roots_says_how_to_allow_one(run: Run) -> None:
     result = run("index", "--encoder", "colours")
     assert result.code == 1
-    assert result.err.startswith("error: no folder is allowed yet: give one, as in `mcp-vlsearch ")
+    assert result.err.startswith("error: no library at ")
+    assert result.err.endswith("with `mcp-vlsearch index FOLDER`\n")
     assert len(result.err.splitlines()) == 1
 
 
@@ -283,7 +284,7 @@ def test_index_refuses_a_file_that_is_no_picture_and_makes_it_no_root(
         f"{name} is no picture by its name: give a folder, or a file that ends in .jpg"
         in (result.err.splitlines()[-1])
     )
-    assert run("index", "--encoder", "colours").err.startswith("error: no folder is allowed yet")
+    assert run("index", "--encoder", "colours").err.startswith("error: no library at ")
 
 
 def test_plugins_lists_names_and_owners(run: Run) -> None:
@@ -406,3 +407,14 @@ def test_an_empty_path_is_refused_rather_than_taken_as_the_working_directory(
     assert result.code == 2
     assert "the path is empty" in result.err
     assert run("status").code == 0
+
+
+def test_an_index_that_finds_nothing_to_read_makes_no_library(run: Run, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("no picture")
+    place = tmp_path / "mistyped"
+    for paths in ((tmp_path / "nowhere",), (note,), ()):
+        result = run("index", *paths, "--library", place)
+        assert result.code != 0
+        assert result.err.startswith("error: ")
+        assert not place.exists()

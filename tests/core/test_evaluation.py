@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ Vectors = NDArray[np.float32]
 
 class FakeLibrary:
     """Vectors by file name and by caption; files of one id hold one image."""
+
+    settings = SimpleNamespace(library=Path("my library"))
 
     def __init__(self, images: dict[str, tuple[str, Vectors]], queries: dict[str, Vectors]) -> None:
         self.images = images
@@ -137,7 +140,10 @@ def test_pictures_that_are_not_indexed_are_counted_and_the_first_is_named(tmp_pa
     row = np.ones(1, np.float32)
     library = FakeLibrary({"a.png": ("A", row)}, {"x": row})
     captions = write(tmp_path, *(line(name, "x") for name in ("a.png", "b.png", "c.png")))
-    with pytest.raises(QueryError, match=r"2 of 3 pictures .* first .*b\.png.*mcp-vlsearch index"):
+    with pytest.raises(
+        QueryError,
+        match=r"2 of 3 pictures .* first .*b\.png.*mcp-vlsearch index .* --library 'my library'`",
+    ):
         measure(library, captions)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import note, opened, print_json, print_table
+from mcp_vlsearch.cli.frame import note, opened, print_json, print_table, settings_from
 from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
 from mcp_vlsearch.errors import CancelledError
@@ -36,13 +36,15 @@ def index(
     flags: dict[str, Any],
 ) -> int:
     """Index pictures; what is known already is neither read nor encoded again."""
+    from mcp_vlsearch.core.roots import new_root
     from mcp_vlsearch.core.stages import Stages
 
     stages = Stages()
     try:
-        with opened(flags, may_make=True) as library, working(RESUMABLE) as report:
-            if paths:
-                library.allow(paths)
+        roots = [new_root(path) for path in paths or ()]  # before a library is made for nothing
+        may_make = bool(roots or settings_from(flags).roots)
+        with opened(flags, may_make=may_make) as library, working(RESUMABLE) as report:
+            library.allow(roots)
             result = library.index(
                 paths or (), recursive=recursive, force=force, report=report, stages=stages
             )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Final
 
 import numpy as np
@@ -120,9 +121,10 @@ def _wanted(
     known = library.image_vectors(paths, report)
     missing = [path for path in paths if path not in known]
     if missing:
+        folder, own = (quote(str(p)) for p in (captions.parent, library.settings.library))
         raise QueryError(
             f"{len(missing)} of {len(paths)} pictures are not indexed, first {missing[0]}: run "
-            f"`mcp-vlsearch index {captions.parent}` first"
+            f"`mcp-vlsearch index {folder} --library {own}` first"
         )
     ids = [known[path][0] for path in paths]
     distinct = dict(known[path] for path in paths)

@@ -24,11 +24,11 @@ from mcp_vlsearch.core.overview import overview
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
-from mcp_vlsearch.core.roots import Roots, real, refuse_other_files
+from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
 from mcp_vlsearch.core.searching import Searcher, SearchRequest
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
-from mcp_vlsearch.errors import LibraryError, RootError
+from mcp_vlsearch.errors import LibraryError
 from mcp_vlsearch.settings import Settings, follow_pin, load_settings, pin_encoder
 from mcp_vlsearch.types import (
     Filters,
@@ -118,11 +118,7 @@ class Library:
         self._must_write()
         with self._database.write():
             for folder in folders:
-                path = Path(real(folder))
-                if not path.exists():
-                    raise RootError(f"{folder} does not exist: give a file or folder that does")
-                refuse_other_files(str(path))
-                self._catalog.add_root(str(path))
+                self._catalog.add_root(new_root(folder))
 
     def index(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 from mcp_vlsearch.core.scan import PICTURE_SUFFIXES
 from mcp_vlsearch.errors import RootError
 
-__all__ = ["Roots", "absolute", "is_below", "real", "refuse_other_files"]
+__all__ = ["Roots", "absolute", "is_below", "new_root", "real", "refuse_other_files"]
 
 
 def real(path: str | Path) -> str:
@@ -41,6 +41,18 @@ def refuse_other_files(path: str) -> None:
                 f"{path} is no picture by its name: give a folder, or a file that ends in .jpg, "
                 ".png, .webp, .gif, .tif, .bmp, .avif, .heic or as another kind of picture does"
             )
+
+
+def new_root(folder: str | Path) -> str:
+    """Return a folder or single file, resolved, if it may become a root.
+
+    Raises :class:`RootError` if it does not exist, or is a file that is no picture.
+    """
+    path = real(folder)
+    if not Path(path).exists():
+        raise RootError(f"{folder} does not exist: give a file or folder that does")
+    refuse_other_files(path)
+    return path
 
 
 class Roots:
