@@ -38,7 +38,8 @@ from mcp_vlsearch.settings import Settings
 LOOP: Final = "one at a time"
 PADDED: Final = "padded batches"
 OURS: Final = "ours"
-WAYS: Final = (LOOP, PADDED, OURS)
+AUTO: Final = "ours, precision auto"
+WAYS: Final = (LOOP, PADDED, OURS, AUTO)
 Folders = Mapping[str, list[Path]]
 
 
@@ -56,8 +57,8 @@ def make(way: str, folders: Folders, options: argparse.Namespace) -> Way:
     """Return what does a :class:`Task` one way; runs in the process that is measured."""
     logging.disable_progress_bar()
     torch.set_num_threads(options.threads)
-    if way == OURS:
-        return Ours(folders, options)
+    if way in (OURS, AUTO):
+        return Ours(folders, options.device, "auto" if way == AUTO else options.precision)
     return Peer(folders, options, 1 if way == LOOP else options.batch)
 
 
@@ -87,8 +88,8 @@ class Peer:
 class Ours:
     """Indexes a folder into a new library each time, with one encoder that is loaded."""
 
-    def __init__(self, folders: Folders, options: argparse.Namespace) -> None:
-        given = {"model": "storybook", "device": options.device, "precision": options.precision}
+    def __init__(self, folders: Folders, device: str, precision: str) -> None:
+        given = {"model": "storybook", "device": device, "precision": precision}
         self._settings = Settings.model_validate({"library": Path(), **given})
         self._folders = folders
         self._encoder = Qwen3VLEncoder(self._settings)

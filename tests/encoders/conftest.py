@@ -61,7 +61,8 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> MakeEncoder:
     library = tmp_path_factory.mktemp("library")
 
     def make_encoder(model: Path | str, **settings: Any) -> Qwen3VLEncoder:
-        given = {"device": "cpu", "library": library, "model": str(model), **settings}
-        return Qwen3VLEncoder(Settings.model_validate(given))
+        # what auto chooses depends on the machine
+        given = {"device": "cpu", "precision": "fp32", "library": library, "model": str(model)}
+        return Qwen3VLEncoder(Settings.model_validate({**given, **settings}))
 
     return make_encoder

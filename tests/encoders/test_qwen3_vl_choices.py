@@ -68,6 +68,7 @@ def test_auto_takes_cuda_before_mps_before_cpu(monkeypatch: pytest.MonkeyPatch) 
         ("cuda", 2 * 10**9, False, "fp16"),
         ("mps", 10**6, False, "fp16"),
         ("cpu", 10**9, False, "fp32"),
+        ("cpu", 10**9, True, "bf16"),
         ("cpu", 2 * 10**9, False, "bf16"),
     ],
 )
@@ -75,6 +76,7 @@ def test_auto_precision_fits_device_and_size(
     monkeypatch: pytest.MonkeyPatch, where: str, parameters: int, has_bf16: bool, precision: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_bf16})
     monkeypatch.setattr(device, "free_memory", lambda _: None)
     assert device.choose_precision("auto", where, parameters, {}) == precision
     assert device.choose_precision("fp32", where, parameters, {}) == "fp32"

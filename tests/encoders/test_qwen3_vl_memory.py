@@ -31,7 +31,7 @@ WIDTHS = {"hidden_size": 2048, "intermediate_size": 6144}
         ("cpu", 2.1e9, 3.5, True, "nf4"),
         ("cpu", 2.1e9, 1, True, "nf4"),
         ("cpu", 2.1e9, 3.5, False, "bf16"),
-        ("cpu", 5e6, 0.5, True, "fp32"),
+        ("cpu", 5e6, 0.5, True, "bf16"),
         ("mps", 2.1e9, 4, True, "fp16"),
     ],
 )
@@ -46,6 +46,7 @@ def test_auto_quantises_what_free_memory_is_too_small_for(
     free = None if where == "mps" else int(gibibytes * GIB)
     monkeypatch.setattr(device, "free_memory", lambda _: free)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     monkeypatch.setattr(quantise, "find_spec", lambda _: installed or None)
     assert device.choose_precision("auto", where, int(parameters), WIDTHS) == precision
 

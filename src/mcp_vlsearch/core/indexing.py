@@ -7,7 +7,6 @@ flight, and a run that starts again finds everything before it in the embedding 
 import os
 import time
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -27,6 +26,7 @@ from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.scan import ScannedFile
 from mcp_vlsearch.core.stages import Stages
+from mcp_vlsearch.core.workers import workers
 from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.types import Failure, IndexReport
 
@@ -119,15 +119,15 @@ class Indexer:
     def _batches(
         self, files: Sequence[ScannedFile], encoder: Encoder, force: bool
     ) -> Generator[Batch]:
-        workers = min(os.cpu_count() or 1, 8)
-        window = 2 * encoder.batch_size + workers
+        threads = min(os.cpu_count() or 1, 8)
+        window = 2 * encoder.batch_size + threads
 
         def read(file: ScannedFile) -> tuple[Outcome, Picture | None]:
             return self._read(file, encoder, force)
 
         batch = Batch()
         with (
-            ThreadPoolExecutor(workers, thread_name_prefix="prepare") as pool,
+            workers(threads) as pool,
             closing(ahead(pool, read, files, window, memory_of, AHEAD_BYTES)) as all_read,
         ):
             for outcome, picture in all_read:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mcp_vlsearch.encoders.qwen3_vl.packing import Run, to_device
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
+from mcp_vlsearch.encoders.qwen3_vl.products import pack
 from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.text import KeysAndValues, Packed, TextLayers
 from mcp_vlsearch.encoders.qwen3_vl.vision import VisionTower
@@ -45,6 +46,7 @@ class FastForward:
         self._image_token = image_token
         self._merge = pixels.merge
         self._pooling = pooling
+        pack(model)
         self._vision = VisionTower(model.visual, pixels)
         self._text = TextLayers(model.language_model)
         self._prefix = lru_cache(maxsize=_PREFIXES)(self._keys_and_values)

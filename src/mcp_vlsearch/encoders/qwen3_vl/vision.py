@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch import nn
 
 from mcp_vlsearch.encoders.qwen3_vl.packing import Run, rotate, rotation, runs_of, to_device
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
+from mcp_vlsearch.encoders.qwen3_vl.products import packed
 
 if TYPE_CHECKING:
     from transformers import Qwen3VLVisionModel
@@ -29,7 +31,7 @@ class VisionTower:
         self._visual = visual
         self._device = visual.device
         self._dtype = visual.dtype
-        self._weight, self._bias = _patch_embedding(visual.patch_embed.proj, pixels)
+        self._patch_embedding = _patch_embedding(visual.patch_embed.proj, pixels)
         self._positions = lru_cache(maxsize=_GRIDS)(self._grid_positions)
 
     def __call__(self, pictures: Sequence[Patches]) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -53,7 +55,8 @@ class VisionTower:
     def _embed(self, pictures: Sequence[Patches]) -> torch.Tensor:
         values = [picture.values.reshape(len(picture.values), -1) for picture in pictures]
         patches = to_device(values, self._device).to(self._dtype).div_(_SCALE)
-        return F.linear(patches, self._weight, self._bias)
+        embedded: torch.Tensor = self._patch_embedding(patches)
+        return embedded
 
     def _at_positions(self, pictures: Sequence[Patches]) -> list[torch.Tensor]:
         each = [self._positions(p.rows, p.columns) for p in pictures]
@@ -83,10 +86,11 @@ class VisionTower:
         )
         taken = visual.pos_embed(indices)
         embedded = (taken * weights[:, :, None]).sum(1).to(self._dtype)
-        return embedded, *rotation(*visual.rotary_pos_emb(embedded, at))
+        cos, sin = rotation(*visual.rotary_pos_emb(embedded, at))
+        return embedded, cos.to(self._dtype), sin.to(self._dtype)
 
 
-def _patch_embedding(convolution: Any, pixels: PixelFormat) -> tuple[torch.Tensor, torch.Tensor]:
+def _patch_embedding(convolution: Any, pixels: PixelFormat) -> nn.Module:
     """Return the convolution over a normalised, repeated frame as a product with its bytes."""
     weight = convolution.weight.detach().double().sum(2)  # a still picture's frames are the same
     std = torch.tensor(pixels.std, dtype=torch.float64, device=weight.device).view(-1, 1, 1)
@@ -94,8 +98,11 @@ def _patch_embedding(convolution: Any, pixels: PixelFormat) -> tuple[torch.Tenso
     scaled = (weight * (_SCALE / 255 / std)).to(convolution.weight.dtype)
     # from the rounded weights, so that a grey picture doesn't add up their errors
     offset = (scaled.double() * (mean * 255 / _SCALE)).sum((1, 2, 3))
-    bias = (convolution.bias.detach().double() - offset).to(scaled.dtype)
-    return scaled.flatten(1), bias
+    bias = convolution.bias.detach().double() - offset
+    linear = nn.Linear(scaled[0].numel(), len(scaled), device="meta")
+    linear.weight = nn.Parameter(scaled.flatten(1), requires_grad=False)
+    linear.bias = nn.Parameter(bias.to(scaled.dtype), requires_grad=False)
+    return packed(linear)
 
 
 def _attend(
