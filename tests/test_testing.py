@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.contracts import Query, Space
 from mcp_vlsearch.testing import check_encoder, check_index, check_rewriter
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ class PlainIndex:
     name = "plain"
     kind = "NumPy"
 
-    def __init__(self, dim: int) -> None:
-        self.last_seq = 0
+    def __init__(self, space: Space) -> None:
+        self.last_seq = self.last_removal = 0
         self.seqs: Seqs = np.empty(0, np.int64)
-        self.vectors: Vectors = np.empty((0, dim), np.float32)
+        self.vectors: Vectors = np.empty((0, space.dim), np.float32)
 
     def __len__(self) -> int:
         return len(self.seqs)
@@ -36,7 +36,8 @@ class PlainIndex:
         self.vectors = np.concatenate([self.vectors, vectors])
         self.last_seq = int(seqs[-1]) if len(seqs) else self.last_seq
 
-    def remove(self, seqs: Seqs) -> None:
+    def remove(self, seqs: Seqs, last_removal: int) -> None:
+        self.last_removal = last_removal
         keep = ~np.isin(self.seqs, seqs)
         self.seqs, self.vectors = self.seqs[keep], self.vectors[keep]
 
@@ -67,13 +68,13 @@ class Distances(PlainIndex):
 
 
 class Forgetful(PlainIndex):
-    def remove(self, seqs: Seqs) -> None:
-        super().remove(seqs)
+    def remove(self, seqs: Seqs, last_removal: int) -> None:
+        super().remove(seqs, last_removal)
         self.last_seq = int(self.seqs.max(initial=0))
 
 
 class NeverForgets(PlainIndex):
-    def remove(self, seqs: Seqs) -> None: ...
+    def remove(self, seqs: Seqs, last_removal: int) -> None: ...
 
 
 class Misses(PlainIndex):

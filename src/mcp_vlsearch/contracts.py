@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     Seqs = NDArray[np.int64]
     """Sequence numbers of vectors, shape (n,)."""
 
-__all__ = ["Encoder", "Prepared", "PreparingEncoder", "Query", "QueryRewriter", "VectorIndex"]
+__all__ = [
+    "Encoder",
+    "Prepared",
+    "PreparingEncoder",
+    "Query",
+    "QueryRewriter",
+    "SharedIndex",
+    "Space",
+    "StoredIndex",
+    "VectorIndex",
+]
 
 
 @dataclass(frozen=True)
@@ -103,17 +113,28 @@ class PreparingEncoder(Encoder, Protocol[_P]):
         ...
 
 
+@dataclass(frozen=True)
+class Space:
+    """What an index is made for: vectors of ``dim`` numbers, all of one encoder's fingerprint."""
+
+    fingerprint: str
+    dim: int
+
+
 @runtime_checkable
 class VectorIndex(Protocol):
     """Nearest-neighbour structure over the vectors of one fingerprint.
 
-    Rows are named by ``seq``, a number that only grows. ``kind`` says how it searches.
+    Rows are named by ``seq``, a number that only grows; removals are numbered, too. The library
+    gives an index what came after the last ones that it knows. ``kind`` says how it searches.
     """
 
     name: str
     kind: str
     last_seq: int
-    """The highest seq ever added, 0 when none was."""
+    """The highest seq that was ever added, 0 when none was."""
+    last_removal: int
+    """The number of the last removal that it knows of, 0 when there was none."""
 
     def __len__(self) -> int:
         """Return how many vectors can be found."""
@@ -123,8 +144,8 @@ class VectorIndex(Protocol):
         """Add unit-norm float32 rows under seqs that are higher than :attr:`last_seq`."""
         ...
 
-    def remove(self, seqs: Seqs) -> None:
-        """Forget rows; unknown seqs are ignored."""
+    def remove(self, seqs: Seqs, last_removal: int) -> None:
+        """Forget rows, which brings the index up to a removal; unknown seqs are ignored."""
         ...
 
     def search(self, queries: Vectors, k: int, allowed: Seqs | None = None) -> tuple[Vectors, Seqs]:
@@ -133,6 +154,48 @@ class VectorIndex(Protocol):
         ``allowed`` restricts the search itself to these seqs. Returns cosine scores (float32) and
         seqs (int64), both of shape (len(queries), k); where there are fewer than ``k`` rows the
         rest is ``-inf`` and ``-1``.
+        """
+        ...
+
+
+@runtime_checkable
+class SharedIndex(VectorIndex, Protocol):
+    """An index whose rows outlive the process: others may have added to them, or removed."""
+
+    def refresh(self) -> None:
+        """Take up what is there now; called before every search.
+
+        :attr:`last_seq` and :attr:`last_removal` may grow by it, and fall where rows were lost.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Delete what is kept of this space: nobody will search it any more."""
+        ...
+
+
+@runtime_checkable
+class StoredIndex(SharedIndex, Protocol):
+    """An index that is stored as a whole now and then, with what came after in memory."""
+
+    @property
+    def due(self) -> bool:
+        """Whether so much has come that it should be stored anew."""
+        ...
+
+    def store(
+        self,
+        rows: Iterable[tuple[Seqs, Vectors]],
+        count: int,
+        last_removal: int,
+        progress: Callable[[int], None],
+    ) -> None:
+        """Store all rows, about ``count`` of them, given in blocks by growing seq.
+
+        What was removed up to ``last_removal`` is not among them. Searches and changes go on
+        meanwhile, and the next :meth:`refresh` takes up what was stored. ``progress`` is told how
+        many rows are done and may raise, which leaves everything as it was. Does nothing if another
+        process is storing.
         """
         ...
 

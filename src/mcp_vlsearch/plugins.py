@@ -19,7 +19,7 @@ Group = Literal["encoders", "indexes", "rewriters", "tools"]
 
 # What a factory of each group is called with and returns:
 #   encoders   (Settings) -> Encoder
-#   indexes    (Settings, dim) -> VectorIndex
+#   indexes    (Settings, Space) -> VectorIndex
 #   rewriters  (Settings) -> QueryRewriter
 #   tools      (MCPServer, Library) -> None, which registers one MCP tool
 BUILT_IN: Final[dict[Group, dict[str, str]]] = {

@@ -3,7 +3,7 @@
     from mcp_vlsearch.testing import check_index
 
     def test_my_index_keeps_the_contract() -> None:
-        check_index(lambda dim: MyIndex(Settings(library=Path()), dim))
+        check_index(lambda space: MyIndex(Settings(library=Path()), space))
 
 Every check is plain assertions, so pytest or anything else can run it; a message says which promise
 of :mod:`mcp_vlsearch.contracts` is broken.
@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 from PIL import Image
 
-from mcp_vlsearch.contracts import Encoder, PreparingEncoder, Query, QueryRewriter, VectorIndex
+from mcp_vlsearch.contracts import (
+    Encoder,
+    PreparingEncoder,
+    Query,
+    QueryRewriter,
+    Space,
+    VectorIndex,
+)
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
@@ -28,20 +35,21 @@ __all__ = ["check_encoder", "check_index", "check_rewriter"]
 _Item = TypeVar("_Item")
 
 _DIM: Final = 32
+_SPACE = Space("0123456789abcdef", _DIM)
 _SCORE_TOLERANCE: Final = 2e-3
 """Half-precision vectors may move a cosine so far; nearer ones count as ties."""
 
 
-def check_index(make_index: Callable[[int], VectorIndex], *, recall: float = 1.0) -> None:
+def check_index(make_index: Callable[[Space], VectorIndex], *, recall: float = 1.0) -> None:
     """Check that an index finds what a plain NumPy search finds, number by number.
 
-    ``make_index(dim)`` returns a new, empty index. ``recall`` is the least share of right hits: 1
+    ``make_index(space)`` returns a new, empty index. ``recall`` is the least share of right hits: 1
     for an exact index, less for an approximate one, whose scores must be right all the same.
     """
-    _check_empty_index(make_index(_DIM))
-    _check_index_grows(make_index(_DIM), recall)
-    _check_index_filters(make_index(_DIM), recall)
-    _check_index_forgets(make_index(_DIM), recall)
+    _check_empty_index(make_index(_SPACE))
+    _check_index_grows(make_index(_SPACE), recall)
+    _check_index_filters(make_index(_SPACE), recall)
+    _check_index_forgets(make_index(_SPACE), recall)
 
 
 def check_encoder(encoder: Encoder, *, tolerance: float = 5e-3) -> None:
@@ -121,8 +129,9 @@ def _check_empty_index(index: VectorIndex) -> None:
     assert index.kind, "an index says how it searches"
     assert len(index) == 0, "a new index is empty"
     assert index.last_seq == 0, "last_seq of an empty index is 0"
+    assert index.last_removal == 0, "last_removal of an empty index is 0"
     index.add(_seqs([]), np.empty((0, _DIM), np.float32))
-    index.remove(_seqs([1, 2]))
+    index.remove(_seqs([1, 2]), 1)
     plain = _PlainSearch()
     _compare(index, plain, _unit(2, seed=1), 3)
     _compare(index, plain, _unit(2, seed=1), 3, _seqs([1, 5]))
@@ -162,18 +171,20 @@ def _check_index_forgets(index: VectorIndex, recall: float) -> None:
     seqs, vectors = _seqs(np.arange(1, 2501)), _unit(2500, seed=7)
     index.add(seqs, vectors)
     plain.add(seqs, vectors)
-    for gone in (seqs[:1], seqs[10:20], seqs[::2], seqs[-1:], _seqs([99_999]), seqs[:0]):
-        index.remove(gone)
+    gone_at_once = seqs[:1], seqs[10:20], seqs[::2], seqs[-1:], _seqs([99_999]), seqs[:0]
+    for number, gone in enumerate(gone_at_once, start=3):
+        index.remove(gone, number)
         plain.remove(gone)
         assert len(index) == len(plain.rows), "removed rows are not counted"
         assert index.last_seq == 2500, "last_seq never falls, or old rows would be read again"
+        assert index.last_removal == number, "last_removal is that of the last remove()"
         _compare(index, plain, queries, 10, recall=recall)
     _compare(index, plain, queries, 10, seqs[:300], recall)
     more, vectors = _seqs([2501, 2600]), _unit(2, seed=8)
     index.add(more, vectors)
     plain.add(more, vectors)
     _compare(index, plain, vectors, 3, recall=recall)
-    index.remove(_seqs(list(plain.rows)))
+    index.remove(_seqs(list(plain.rows)), 20)
     assert len(index) == 0, "an index can be emptied"
     _compare(index, _PlainSearch(), queries, 3)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mcp_vlsearch import plugins
-from mcp_vlsearch.contracts import VectorIndex
+from mcp_vlsearch.contracts import Space, VectorIndex
 from mcp_vlsearch.errors import MissingExtraError, QueryError
 from mcp_vlsearch.indexes.faiss import FaissIndex
 from mcp_vlsearch.settings import Settings
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 DIM = 16
 
 
-def make(dim: int = DIM) -> FaissIndex:
-    return FaissIndex(Settings(library=Path("unused")), dim)
+SPACE = Space("0123456789abcdef", DIM)
+
+
+def make(space: Space = SPACE) -> FaissIndex:
+    return FaissIndex(Settings(library=Path("unused")), space)
 
 
 def unit(count: int, seed: int = 0) -> Vectors:
@@ -43,7 +46,8 @@ def test_the_index_keeps_the_contract() -> None:
 
 
 def test_the_index_is_made_by_name() -> None:
-    index: VectorIndex = plugins.resolve("indexes", "faiss")(Settings(library=Path("unused")), DIM)
+    factory = plugins.resolve("indexes", "faiss")
+    index: VectorIndex = factory(Settings(library=Path("unused")), SPACE)
     assert (index.name, index.kind) == ("faiss", "SQfp16")
 
 
@@ -133,7 +137,7 @@ def test_searches_in_threads_see_whole_blocks_while_others_add_and_remove() -> N
         try:
             for first in range(1001, 2001, 20):
                 index.add(numbers(first, first + 19), vectors[first - 1 : first + 19])
-                index.remove(numbers(first - 900, first - 895))
+                index.remove(numbers(first - 900, first - 895), first)
         finally:
             stop.set()
         assert all(future.result() >= 1 for future in running)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.contracts import VectorIndex
+from mcp_vlsearch.contracts import SharedIndex, Space, VectorIndex
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
@@ -28,28 +28,30 @@ class IndexSlot:
     def __init__(self, settings: Settings, embeddings: Embeddings, dim: int) -> None:
         self._embeddings = embeddings
         self._name = settings.index
-        self._index: VectorIndex = resolve("indexes", settings.index)(settings, dim)
-        self._last_removal = 0
+        space = Space(embeddings.fingerprint, dim)
+        self._index: VectorIndex = resolve("indexes", settings.index)(settings, space)
         self._sample: Seqs = np.empty(0, np.int64)
         self._sampled_at = 0
         self._turn = threading.Lock()
 
     def current(self, report: ProgressCallback) -> VectorIndex:
         """Return the index with everything that any process has written so far."""
+        index = self._index
         with self._turn:
+            if isinstance(index, SharedIndex):
+                index.refresh()
             while True:
                 seqs, vectors, removed, last_removal = self._embeddings.changes(
-                    self._index.last_seq, self._last_removal, _BLOCK
+                    index.last_seq, index.last_removal, _BLOCK
                 )
-                if len(removed):
-                    self._index.remove(removed)
+                if last_removal > index.last_removal:
+                    index.remove(removed, last_removal)
                     self._sampled_at = 0
                 if len(seqs):
-                    self._index.add(seqs, vectors)
-                self._last_removal = last_removal
+                    index.add(seqs, vectors)
                 if len(seqs) < _BLOCK:
-                    return self._index
-                report(Progress(len(self._index), None, "reading the index"))
+                    return index
+                report(Progress(len(index), None, "reading the index"))
 
     def sample(self) -> "Seqs":
         """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
@@ -67,7 +69,7 @@ class IndexSlot:
     @property
     def version(self) -> tuple[int, int]:
         """What changes with every row that comes or goes."""
-        return self._index.last_seq, self._last_removal
+        return self._index.last_seq, self._index.last_removal
 
     def status(self) -> IndexStatus:
         """Say what the index is and how much can be found with it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import faiss
 import numpy as np
 
+from mcp_vlsearch.contracts import Space
 from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.settings import Settings
 
@@ -33,11 +34,11 @@ class FaissIndex:
     name = "faiss"
     kind = "SQfp16"
 
-    def __init__(self, _settings: Settings, dim: int) -> None:
-        self.last_seq = 0
-        self._dim = dim
+    def __init__(self, _settings: Settings, space: Space) -> None:
+        self.last_seq = self.last_removal = 0
+        self._dim = space.dim
         codes = faiss.IndexScalarQuantizer(
-            dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+            space.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
         )
         self._index = faiss.IndexIDMap(codes)
         self._access = _Access()
@@ -60,8 +61,9 @@ class FaissIndex:
             self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), seqs)
             self.last_seq = int(seqs[-1])
 
-    def remove(self, seqs: "Seqs") -> None:
+    def remove(self, seqs: "Seqs", last_removal: int) -> None:
         """Forget rows in one pass over the index; unknown seqs are ignored."""
+        self.last_removal = last_removal
         if len(seqs) and len(self):
             with self._access.alone():
                 self._index.remove_ids(self._selector(seqs))
