@@ -1,6 +1,7 @@
 """The library's index: made from the embedding cache and kept up with it by seq."""
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,18 +29,17 @@ class IndexSlot:
     def __init__(self, settings: Settings, embeddings: Embeddings, dim: int) -> None:
         self._embeddings = embeddings
         self._name = settings.index
-        space = Space(embeddings.fingerprint, dim)
-        self._index: VectorIndex = resolve("indexes", settings.index)(settings, space)
+        make = resolve("indexes", settings.index)
+        self._make = partial(make, settings, Space(embeddings.fingerprint, dim))
+        self._index: VectorIndex = self._make()
         self._sample: Seqs = np.empty(0, np.int64)
         self._sampled_at = 0
         self._turn = threading.Lock()
 
     def current(self, report: ProgressCallback) -> VectorIndex:
         """Return the index with everything that any process has written so far."""
-        index = self._index
         with self._turn:
-            if isinstance(index, SharedIndex):
-                index.refresh()
+            index = self._refreshed()
             while True:
                 seqs, vectors, removed, last_removal = self._embeddings.changes(
                     index.last_seq, index.last_removal, _BLOCK
@@ -52,6 +52,17 @@ class IndexSlot:
                 if len(seqs) < _BLOCK:
                     return index
                 report(Progress(len(index), None, "reading the index"))
+
+    def _refreshed(self) -> VectorIndex:
+        """Return an index that can be brought up to date by what the library still knows."""
+        if isinstance(self._index, SharedIndex):
+            self._index.refresh()
+        if self._index.last_seq and not self._embeddings.remembers(self._index.last_removal):
+            self._sampled_at = 0
+            if isinstance(self._index, SharedIndex):
+                self._index.drop()
+            self._index = self._make()
+        return self._index
 
     def sample(self) -> "Seqs":
         """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
