@@ -91,6 +91,8 @@ def test_space_comes_back_to_the_disk(grown: Library) -> None:
     report = grown.cache.prune(unused=True, old=True, fingerprints=["mosaic 8192"])
     assert report.database_bytes == grown.status().database_bytes
     assert before - report.database_bytes == report.freed > 0
+    with grown._database.read() as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
 
 
 def test_a_server_that_runs_meanwhile_finds_what_is_left(grown: Library, photos: Path) -> None:

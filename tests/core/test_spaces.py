@@ -233,6 +233,17 @@ def test_another_precision_of_the_same_model_is_gone_over_to_when_it_is_complete
         assert library.status().encoder.precision == "bf16"
 
 
+def test_a_precision_that_grows_is_not_searched_for_having_more_pictures(old: Path) -> None:
+    for seed in range(60, 72):
+        paint(old / "more" / f"{seed}.png", seed)
+    with opened(old, precision="bf16") as library:
+        library.allow([old / "more"])
+        assert library.index([old / "more"]).encoded == 12
+    with opened(old) as library:
+        assert library.search_by_text("red").total_images == 10
+        assert library.status().encoder.precision == "fp32"
+
+
 def test_what_people_wrote_into_the_config_stays(old: Path) -> None:
     config = old / "library" / "config.toml"
     config.write_text(f"# mine\nrewrite = 'template'\n{config.read_text()}")
