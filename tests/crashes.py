@@ -2,13 +2,17 @@
 
     python -m tests.crashes --rounds 200 --seed 1
 
-After each kill the library must open, every image that was committed must be found by its own
-vector before any other, none twice, and the next run must complete. A seed gives the same pictures
-and the same moments, as far as the machine is as fast.
+A moment is one of the clock in one half of the rounds, and in the other the beginning of some SQL
+statement, for the gaps between statements are short. After each kill the library must open, every
+image that was committed must be found by its own vector before any other, none twice, and the next
+run must complete. A seed gives the same pictures and the same moments, as far as the machine is as
+fast.
 """
 
 import argparse
+import os
 import random
+import signal
 import sqlite3
 import tempfile
 import time
@@ -17,8 +21,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
+from mcp_vlsearch.cache import database
 from mcp_vlsearch.core.digest import image_id
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.plugins import BUILT_IN
@@ -29,9 +34,28 @@ Kind = Literal["index", "index again", "remove"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 PICTURES: Final = 40
 """Pictures in the folder; some come and some go before every run."""
-CHANGES: Final = 8
+CHANGES: Final = 16
 LATEST: Final = 1.1
-"""Kills come within so many times the usual time that the work takes."""
+"""Kills come within so many times what the work usually takes, in time or in statements."""
+
+
+class Work(NamedTuple):
+    """Writing to a library: of what kind, where, and what is killed in the middle of it."""
+
+    kind: Kind
+    library: Path
+    photos: Path
+    seed: int
+    statement: int
+    """Before which SQL statement the process kills itself; 0 for never."""
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a kind of work took when nobody killed it."""
+
+    seconds: float
+    statements: int
 
 
 @dataclass
@@ -50,15 +74,41 @@ def opened(folder: Path) -> Library:
     return Library.open(folder, encoder="mosaic", model="colours", batch_size=2)
 
 
-def work(connection: Connection, kind: Kind, folder: Path, photos: Path, seed: int) -> None:
-    """Write to the library; what is killed."""
-    with opened(folder) as library:
+class Statements:
+    """Counts the SQL statements of this process, and kills it before one of them."""
+
+    def __init__(self, last: int) -> None:
+        self.count = 0
+        self._last = last
+
+    def watch(self) -> None:
+        """Begin with the connections that are opened from now on."""
+        connect = database._connect
+
+        def watched(path: Path, how: str) -> sqlite3.Connection:
+            connection = connect(path, how)
+            connection.set_trace_callback(self._begins)
+            return connection
+
+        database._connect = watched
+
+    def _begins(self, _statement: str) -> None:
+        self.count += 1
+        if self.count == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def write(connection: Connection, work: Work) -> None:
+    """Do the work; runs in a process of its own."""
+    statements = Statements(work.statement)
+    statements.watch()
+    with opened(work.library) as library:
         connection.send("begun")
-        if kind == "remove":
-            files = sorted(photos.iterdir())
-            library.remove(random.Random(seed).sample(files, PICTURES // 2))
-        library.index(force=kind == "index again")
-    connection.send("done")
+        if work.kind == "remove":
+            files = sorted(work.photos.iterdir())
+            library.remove(random.Random(work.seed).sample(files, PICTURES // 2))
+        library.index(force=work.kind == "index again")
+    connection.send(statements.count)
 
 
 class Crashes:
@@ -69,7 +119,7 @@ class Crashes:
         self._library = folder / "library"
         self._photos = folder / "photos"
         self._random = random.Random(seed)
-        self._seconds: dict[Kind, float] = {}
+        self._usual: dict[Kind, Usual] = {}
         self._painted = 0
         self._add(PICTURES)
         with opened(self._library) as library:
@@ -104,16 +154,22 @@ class Crashes:
             return {found for (found,) in rows}
 
     def _kill(self, kind: Kind) -> bool:
-        """Run the work in a process and kill it; the first of a kind tells how long it takes."""
-        child = Child(work, kind, self._library, self._photos, self._random.randrange(2**32))
+        """Run the work in a process that is killed; the first of a kind tells how long it takes."""
+        usual = self._usual.get(kind)
+        part = LATEST * self._random.random()
+        by_statement = self._random.random() < 0.5
+        statement = 1 + int(part * usual.statements) if usual and by_statement else 0
+        seed = self._random.randrange(2**32)
+        child = Child(write, Work(kind, self._library, self._photos, seed, statement))
+        if statement:
+            return child.join() != 0
         assert child.receive() == "begun"
         started = time.monotonic()
-        moment = self._random.random() * LATEST
-        if kind not in self._seconds:
-            assert child.receive() == "done"
-            self._seconds[kind] = time.monotonic() - started
-            return child.kill()
-        time.sleep(moment * self._seconds[kind])
+        if usual is None:
+            statements = child.receive()
+            self._usual[kind] = Usual(time.monotonic() - started, statements)
+            return child.join() != 0
+        time.sleep(part * usual.seconds)
         return child.kill()
 
     def _change(self) -> None:
