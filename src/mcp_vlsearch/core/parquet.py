@@ -7,6 +7,7 @@ both directions, and pages carry checksums.
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -117,7 +118,11 @@ class VectorFile:
 
     def blocks(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         """Give image ids and unit-norm vectors, shape (n, dim), in blocks; each one is checked."""
-        batches = self._file.iter_batches(rows_at_once(self.description.dim))
+        rows = rows_at_once(self.description.dim)
+        batches = chain.from_iterable(
+            self._file.iter_batches(rows, row_groups=[group])
+            for group in range(self._file.num_row_groups)
+        )
         while True:
             try:
                 batch = next(batches, None)
