@@ -103,7 +103,9 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """End what goes on in the background, and close the database."""
+        if self._opened:
+            self._opened.index.close()
         self._database.close()
 
     def warm_up(self) -> None:
@@ -157,7 +159,9 @@ class Library:
                 report,
                 stages,
             )
-            return indexer.run(resolved, recursive, force)
+            result = indexer.run(resolved, recursive, force)
+        space.index.settle(report)
+        return result
 
     def search_by_text(
         self,
@@ -299,6 +303,8 @@ class Library:
                 embeddings = Embeddings(self._database, encoder)
                 index = IndexSlot(self.settings, embeddings, encoder.dim)
                 fence = Fence(self._catalog, encoder.fingerprint)
+                if self._opened:
+                    self._opened.index.close()
                 self._opened = _Space(encoder, embeddings, index, fence)
             return self._opened
 
