@@ -100,6 +100,7 @@ class Settings(BaseModel):
         Share, Field(description="Whether stdio servers hold the model together, in one process.")
     ] = "auto"
     index: Annotated[str, Field(description="Index plugin.")] = "faiss"
+    index_kind: Annotated[str, Field(description="How the index `faiss` searches.")] = "auto"
     rewrite: Annotated[str, Field(description="Default rewriter.")] = "off"
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
     read_only: Annotated[bool, Field(description="No tool that writes.")] = False

@@ -169,6 +169,34 @@ class Embeddings:
         with self._database.read() as connection:
             return bool(connection.execute(query, (last_removal + 1,)).fetchone()[0])
 
+    def newest(self) -> tuple[int, int]:
+        """Return the highest seq and the highest removal's id that were ever given out."""
+        query = "SELECT IFNULL(MAX(seq), 0) FROM sqlite_sequence WHERE name = ?"
+        with self._database.read() as connection:
+            seq, removal = (
+                int(connection.execute(query, (table,)).fetchone()[0])
+                for table in ("entries", "removals")
+            )
+        return seq, removal
+
+    def some(self, seqs: "Seqs") -> "tuple[Seqs, Vectors]":
+        """Return entries near these seqs: for each the first one at or below it.
+
+        That is their seqs, and their unit-norm float32 vectors of shape (n, dim).
+        """
+        query = f"""
+            SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
+            WHERE entries.fingerprint = {_FINGERPRINT} AND seq <= ? ORDER BY seq DESC LIMIT 1
+        """
+        with self._database.read() as connection:
+            rows = dict(
+                row
+                for seq in seqs.tolist()
+                for row in connection.execute(query, (self.fingerprint, seq))
+            )
+        vectors = self._vectors(b"".join(rows.values()))
+        return np.fromiter(rows, np.int64, len(rows)), vectors
+
     def vector(self, image_id: str) -> "Vectors | None":
         """Return the cached vector of an image, shape (dim,), if there is one."""
         query = f"SELECT vector FROM embeddings WHERE image_id = ? AND fingerprint = {_FINGERPRINT}"

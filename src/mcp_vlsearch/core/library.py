@@ -92,7 +92,8 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """End what goes on in the background, and close the database."""
+        self._spaces.close()
         self._database.close()
 
     def warm_up(self) -> None:
@@ -148,9 +149,10 @@ class Library:
                 report,
                 stages,
             )
-            done = indexer.run(resolved, recursive, force)
+            result = indexer.run(resolved, recursive, force)
             settle(self.settings, self._encoder.settings, space.embeddings.fingerprint, spaces)
-            return done
+        space.index.settle(report)
+        return result
 
     def search_by_text(
         self,

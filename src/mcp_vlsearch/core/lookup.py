@@ -1,14 +1,16 @@
 """The library's index: made from the embedding cache and kept up with it by seq."""
 
+import logging
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.contracts import SharedIndex, Space, VectorIndex
+from mcp_vlsearch.contracts import SharedIndex, Space, StoredIndex, VectorIndex
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.core.storing import Storing
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexStatus
@@ -21,6 +23,12 @@ __all__ = ["IndexSlot"]
 _BLOCK = 20_000
 """Vectors read from the cache at a time."""
 _SAMPLE = 1000
+_PROBES: Final = 8
+"""Rows, of the last and of all, by which an index is known to be this library's."""
+_SAME: Final = 0.99
+"""Cosine of a vector to what the index holds of it, at least."""
+
+logger = logging.getLogger(__name__)
 
 
 class IndexSlot:
@@ -32,6 +40,11 @@ class IndexSlot:
         make = resolve("indexes", settings.index)
         self._make = partial(make, settings, Space(embeddings.fingerprint, dim))
         self._index: VectorIndex = self._make()
+        self._shared = self._index if isinstance(self._index, SharedIndex) else None
+        self._storing: Storing | None = None
+        if isinstance(self._index, StoredIndex):
+            self._storing = Storing(self._index, embeddings)
+        self._is_known = False
         self._sample: Seqs = np.empty(0, np.int64)
         self._sampled_at = 0
         self._turn = threading.Lock()
@@ -39,7 +52,8 @@ class IndexSlot:
     def current(self, report: ProgressCallback) -> VectorIndex:
         """Return the index with everything that any process has written so far."""
         with self._turn:
-            index = self._refreshed()
+            self._refresh()
+            index = self._index
             while True:
                 seqs, vectors, removed, last_removal = self._embeddings.changes(
                     index.last_seq, index.last_removal, _BLOCK
@@ -50,19 +64,23 @@ class IndexSlot:
                 if len(seqs):
                     index.add(seqs, vectors)
                 if len(seqs) < _BLOCK:
-                    return index
+                    break
                 report(Progress(len(index), None, "reading the index"))
+            if self._storing:
+                self._storing.look()
+            return index
 
-    def _refreshed(self) -> VectorIndex:
-        """Return an index that can be brought up to date by what the library still knows."""
-        if isinstance(self._index, SharedIndex):
-            self._index.refresh()
-        if self._index.last_seq and not self._embeddings.remembers(self._index.last_removal):
-            self._sampled_at = 0
-            if isinstance(self._index, SharedIndex):
-                self._index.drop()
-            self._index = self._make()
-        return self._index
+    def settle(self, report: ProgressCallback) -> None:
+        """Bring an index that outlives the process up to date, and store it if that is due."""
+        if self._shared is not None:
+            self.current(report)
+        if self._storing:
+            self._storing.wait(report)
+
+    def close(self) -> None:
+        """End what goes on in the background."""
+        if self._storing:
+            self._storing.close()
 
     def sample(self) -> "Seqs":
         """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
@@ -86,3 +104,41 @@ class IndexSlot:
         """Say what the index is and how much can be found with it."""
         vectors = self._embeddings.count()
         return IndexStatus(name=self._name, kind=self._index.kind, vectors=vectors)
+
+    def _refresh(self) -> None:
+        if self._shared is not None:
+            self._shared.refresh()
+        if not self._index.last_seq:
+            return
+        if not self._embeddings.remembers(self._index.last_removal):
+            self._begin_anew()
+        elif self._shared is not None and not self._is_known:
+            self._is_known = True
+            if not self._is_of_this_library(self._shared):
+                logger.warning("the index does not fit the library, perhaps a copy: made anew")
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._sampled_at = 0
+        if self._shared is not None:
+            self._shared.drop()
+        else:
+            self._index = self._make()
+
+    def _is_of_this_library(self, index: VectorIndex) -> bool:
+        """Say whether the index holds what the library does, as far as some rows can tell.
+
+        It does not if the database was replaced by an older copy: then it knows rows that were
+        never there, or others under their seqs.
+        """
+        seq, removal = self._embeddings.newest()
+        if index.last_seq > seq or index.last_removal > removal:
+            return False
+        last = index.last_seq - np.arange(_PROBES)
+        anywhere = np.random.default_rng().integers(1, index.last_seq + 1, _PROBES)
+        seqs, vectors = self._embeddings.some(np.concatenate([last, anywhere]))
+        for seq, vector in zip(seqs, vectors, strict=True):
+            scores, found = index.search(vector[None], 1, np.array([seq]))
+            if found[0, 0] != seq or not scores[0, 0] > _SAME:
+                return False
+        return True

@@ -80,6 +80,11 @@ class SpaceSlot:
             except EncoderChangedError:
                 continue
 
+    def close(self) -> None:
+        """End what goes on in the background."""
+        if self.opened is not None:
+            self.opened.index.close()
+
     def _look(self) -> tuple[int, int, int] | None:
         try:
             found = (self._settings.library / CONFIG_FILE).stat()
@@ -94,6 +99,7 @@ class SpaceSlot:
                 embeddings = Embeddings(self._database, encoder, made_with)
                 index = IndexSlot(self._settings, embeddings, encoder.dim)
                 fence = Fence(self._catalog, encoder.fingerprint)
+                self.close()
                 self.opened = OpenSpace(encoder, embeddings, index, fence)
             return self.opened
 
