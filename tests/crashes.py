@@ -24,13 +24,15 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
 
 from mcp_vlsearch.cache import database
+from mcp_vlsearch.core import storing
 from mcp_vlsearch.core.digest import image_id
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.indexes.faiss import index as faiss_index
 from mcp_vlsearch.plugins import BUILT_IN
 from tests.core.conftest import paint
 from tests.processes import Child
 
-Kind = Literal["index", "index again", "remove"]
+Kind = Literal["index", "index again", "remove", "store"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 PICTURES: Final = 40
 """Pictures in the folder; some come and some go before every run."""
@@ -100,6 +102,9 @@ class Statements:
 
 def write(connection: Connection, work: Work) -> None:
     """Do the work; runs in a process of its own."""
+    if work.kind == "store":  # as a library does of ten thousand rows
+        faiss_index._LEAST_TAIL = CHANGES // 2  # type: ignore[misc]
+        storing._BLOCK = CHANGES  # type: ignore[misc]
     statements = Statements(work.statement)
     statements.watch()
     with opened(work.library) as library:
@@ -128,8 +133,11 @@ class Crashes:
 
     def round(self, kind: Kind) -> None:
         """Let pictures come and go, kill the work on them, check, and let the next run complete."""
-        before = self.committed()
         self._change()
+        if kind == "store":
+            with opened(self._library) as library:
+                library.index()
+        before = self.committed()
         is_killed = self._kill(kind)
         tally = self.tallies[kind]
         tally.rounds += 1
