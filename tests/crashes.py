@@ -32,11 +32,12 @@ from mcp_vlsearch.plugins import BUILT_IN
 from tests.core.conftest import paint
 from tests.processes import Child
 
-Kind = Literal["index", "index again", "remove", "store"]
+Kind = Literal["index", "index again", "remove", "store", "prune", "import"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 PICTURES: Final = 40
 """Pictures in the folder; some come and some go before every run."""
 CHANGES: Final = 16
+VECTORS: Final = "vectors.parquet"
 LATEST: Final = 1.1
 """Kills come within so many times what the work usually takes, in time or in statements."""
 
@@ -109,10 +110,15 @@ def write(connection: Connection, work: Work) -> None:
     statements.watch()
     with opened(work.library) as library:
         connection.send("begun")
-        if work.kind == "remove":
-            files = sorted(work.photos.iterdir())
-            library.remove(random.Random(work.seed).sample(files, PICTURES // 2))
-        library.index(force=work.kind == "index again")
+        if work.kind == "prune":
+            library.cache.prune(unused=True)
+        elif work.kind == "import":
+            library.cache.import_file(work.library / VECTORS, replace=True)
+        else:
+            if work.kind == "remove":
+                files = sorted(work.photos.iterdir())
+                library.remove(random.Random(work.seed).sample(files, PICTURES // 2))
+            library.index(force=work.kind == "index again")
     connection.send(statements.count)
 
 
@@ -134,9 +140,12 @@ class Crashes:
     def round(self, kind: Kind) -> None:
         """Let pictures come and go, kill the work on them, check, and let the next run complete."""
         self._change()
-        if kind == "store":
-            with opened(self._library) as library:
+        with opened(self._library) as library:
+            if kind in ("store", "prune", "import"):
                 library.index()
+            if kind == "import":
+                library.cache.export(self._library / VECTORS)
+                library.cache.prune(unused=True)
         before = self.committed()
         is_killed = self._kill(kind)
         tally = self.tallies[kind]
