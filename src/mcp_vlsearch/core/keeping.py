@@ -49,9 +49,10 @@ class Keeper:
         the file's encoder and model. Raises :class:`LibraryError`, and :class:`MissingExtraError`
         without pyarrow.
         """
-        from mcp_vlsearch.core.moving import import_vectors
+        from mcp_vlsearch.core.moving import check_file, import_vectors
 
         self._must_write()
+        check_file(Path(file), report)  # before a library is made for nothing
         self._settings.library.mkdir(parents=True, exist_ok=True)
         with writer_lock(self._settings.library, report):
             done = import_vectors(self._database, Path(file), replace, report)
