@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mcp_vlsearch.errors import SettingsError
+from mcp_vlsearch.files import write_whole
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -154,9 +155,7 @@ def pin_encoder(settings: Settings) -> None:
     missing = {k: v for k, v in values.items() if k not in document and v is not None}
     if missing:
         document.update(missing)
-        beside = path.with_suffix(".tmp")
-        beside.write_text(tomlkit.dumps(document), "utf-8")
-        beside.replace(path)
+        write_whole(path, tomlkit.dumps(document))
 
 
 def _model(name: str) -> str:
