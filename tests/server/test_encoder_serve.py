@@ -400,6 +400,19 @@ def test_another_instruction_or_model_is_found_out_at_the_start(serve: Serve) ->
     assert remote(url, query_instruction=QUERY.rstrip(".")).dim == 49
 
 
+def test_a_pixel_budget_that_our_server_would_not_heed_is_refused_if_a_flag_asks_for_it(
+    serve: Serve, tmp_path: Path
+) -> None:
+    url = serve()
+    given: dict[str, Any] = {"library": tmp_path, "encoder": "remote", "encoder_url": url}
+    flags = {**given, "model": "colours", "max_pixels": 4096}
+    with pytest.raises(SettingsError, match=f"--max-pixels is up to {url}: give it there"):
+        RemoteEncoder(load_settings(flags, environment={}))
+    del flags["max_pixels"]
+    environment = {"MCP_VLSEARCH_MAX_PIXELS": "4096"}
+    assert RemoteEncoder(load_settings(flags, environment)).dim == 49
+
+
 def test_an_encoder_that_fails_to_load_is_said_at_once(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,10 @@ class RemoteEncoder:
         if card is not None:
             self.precision, self.device = str(card["precision"]), str(card["device"])
             self._check_precision(settings.precision)
+            if settings.is_flag("max_pixels"):
+                raise SettingsError(
+                    f"--max-pixels is up to {self._endpoint.url}: give it there, or leave it out"
+                )
             self._width, space = int(card["dim"]), str(card["fingerprint"])
             self._space = space
         else:
