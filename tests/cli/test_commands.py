@@ -287,6 +287,16 @@ def test_index_refuses_a_file_that_is_no_picture_and_makes_it_no_root(
     assert run("index", "--encoder", "colours").err.startswith("error: no library at ")
 
 
+def test_search_in_an_empty_library_says_so_before_a_model_is_loaded(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "none").mkdir()
+    run("index", tmp_path / "none", "--encoder", "colours")
+    result = run("search", "red", "--encoder", "broken")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "the library is empty: run `mcp-vlsearch index FOLDER` first\n"
+
+
 def test_plugins_lists_names_and_owners(run: Run) -> None:
     found = json.loads(run("plugins", "--json").out)
     assert {

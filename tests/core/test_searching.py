@@ -123,9 +123,22 @@ def test_least_relevance_cuts_the_tail(indexed: Library, photos: Path) -> None:
     assert 0 < len(strong) < len(everything)
 
 
-def test_an_empty_library_finds_nothing(library: Library) -> None:
-    result = library.search_by_text("red")
-    assert (result.hits, result.total_images) == ([], 0)
+def test_an_empty_library_finds_nothing_and_needs_no_model_for_that(
+    library: Library, photos: Path
+) -> None:
+    image = str(photos / "0.png")
+    for result in (
+        library.search_by_text("red", alternatives=["lime"]),
+        library.search_by_image(image),
+        library.search_by_image(image, text="red"),
+    ):
+        assert (result.hits, result.total_images, result.searched_images) == ([], 0, 0)
+    assert library.search_by_text("red", alternatives=["lime"]).queries == ["red", "lime"]
+    assert library.status().encoder.state == "not loaded"
+    with pytest.raises(QueryError, match="1 to 100"):
+        library.search_by_text("red", top_k=0)
+    with pytest.raises(RootError, match="outside the roots"):
+        library.search_by_image("/etc/passwd")
 
 
 @pytest.mark.parametrize(
@@ -168,8 +181,11 @@ def test_an_unknown_rewriter_is_refused_with_the_names_there_are(indexed: Librar
         indexed.search_by_text("red", rewrite="model")
 
 
-def test_a_model_that_fails_to_load_fails_each_search_with_its_own_words(tmp_path: Path) -> None:
-    with Library.open(tmp_path / "other", encoder="mosaic", model="broken") as library:
+def test_a_model_that_fails_to_load_fails_each_search_with_its_own_words(
+    indexed: Library, tmp_path: Path
+) -> None:
+    assert indexed.status().images
+    with Library.open(tmp_path / "library", encoder="mosaic", model="broken") as library:
         for _ in range(2):
             with pytest.raises(EncoderError, match="give another --model"):
                 library.search_by_text("red")
@@ -271,6 +287,31 @@ def test_status_of_a_server_with_roots_counts_what_it_may_see(
             fenced.search_by_text("red")
     with Library.open(tmp_path / "library", roots=[photos]) as everything:
         assert everything.status().files == 32
+
+
+def test_reading_makes_no_library(tmp_path: Path, photos: Path) -> None:
+    place = tmp_path / "nowhere" / "library"
+    flags = {"encoder": "mosaic", "model": "colours"}
+    with Library.open(place, roots=[photos], **flags) as library:
+        assert library.status().images == 0
+        assert not library.knows(photos)
+        for result in (
+            library.search_by_text("red", filters=Filters(folder=str(photos), min_width=3)),
+            library.search_by_image(str(photos / "0.png")),
+        ):
+            assert (result.hits, result.total_images) == ([], 0)
+        assert library.image_vectors([photos / "0.png"]) == {}
+        assert not place.parent.exists()
+        with Library.open(place, **flags) as other:
+            other.allow([photos])
+            assert other.index().added == 10
+        assert library.search_by_text("red").total_images == 10, "it is there now"
+        assert library.status().images == 10
+    with Library.open(tmp_path / "third", **flags) as library:
+        assert library.status().images == 0
+        library.allow([photos])
+        assert Library.is_at(tmp_path / "third")
+        assert library.index().added == 10
 
 
 def test_relevance_survives_a_forced_run_of_another_process(

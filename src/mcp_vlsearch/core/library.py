@@ -25,7 +25,7 @@ from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
-from mcp_vlsearch.core.searching import Searcher, SearchRequest
+from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
@@ -199,7 +199,8 @@ class Library:
         """
         roots = self._roots()
         given = find_picture(image, roots, self._catalog)
-        vector = None if text.strip() else self._space(report).embeddings.vector(given.image_id)
+        is_alone = not text.strip() and self._catalog.any_entry()
+        vector = self._space(report).embeddings.vector(given.image_id) if is_alone else None
         picture = None
         if vector is None:
             data = given.data
@@ -276,6 +277,9 @@ class Library:
         roots, is_fenced = self._roots(), bool(self.settings.roots)
         if request.filters.folder is not None:
             check_folder(request.filters.folder, roots, self._catalog, is_fenced)
+        check_top_k(request)
+        if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+            return nothing_found(request)
         space = self._space(report)
         searcher = Searcher(
             self._catalog,
