@@ -289,6 +289,24 @@ def test_status_of_a_server_with_roots_counts_what_it_may_see(
         assert everything.status().files == 32
 
 
+def test_a_server_with_roots_forgets_and_counts_nothing_outside_them(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    indexed._catalog.remove_roots([str(photos)])
+    (photos / "trip" / "out").symlink_to(photos / "0.png")
+    with Library.open(tmp_path / "library", roots=[photos / "trip"]) as fenced:
+        for outside in (photos / "0.png", photos, photos / "trip" / ".." / "0.png", tmp_path / "x"):
+            with pytest.raises(RootError, match="lies outside the roots"):
+                fenced.remove([photos / "trip" / "1.png", outside])
+        assert fenced.status().files == 5, "nothing is forgotten if one path is refused"
+        assert fenced.remove([photos / "trip" / "out"]).removed == 0
+        removed = fenced.remove([photos / "trip" / "1.png", photos / "trip" / "gone.png"])
+        assert (removed.removed, removed.total_images) == (1, 4)
+        assert removed.unknown == [str(photos / "trip" / "gone.png")]
+        assert fenced.index([photos / "trip" / "1.png"]).total_images == 5
+    assert indexed.status().files == 30
+
+
 def test_reading_makes_no_library(tmp_path: Path, photos: Path) -> None:
     place = tmp_path / "nowhere" / "library"
     flags = {"encoder": "mosaic", "model": "colours"}

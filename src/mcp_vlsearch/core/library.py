@@ -20,7 +20,7 @@ from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.lookup import IndexSlot
-from mcp_vlsearch.core.overview import overview
+from mcp_vlsearch.core.overview import overview, seen
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
@@ -157,7 +157,7 @@ class Library:
                 report,
                 stages,
             )
-            return indexer.run(resolved, recursive, force)
+            return seen(indexer.run(resolved, recursive, force), self._catalog, self._fence())
 
     def search_by_text(
         self,
@@ -248,11 +248,14 @@ class Library:
         """Forget files, or all files below folders; a root that is named is no root any more.
 
         No file is deleted, and paths need not exist any more. Cached vectors stay, so indexing
-        again costs no encoding.
+        again costs no encoding. Raises :class:`RootError` for a path outside the roots where the
+        settings name some.
         """
         self._must_write()
+        fence = self._fence()
         with writer_lock(self.settings.library, report):
-            return forget(self._database, self._catalog, paths)
+            forgotten = forget(self._database, self._catalog, paths, fence)
+            return seen(forgotten, self._catalog, fence)
 
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""
@@ -308,6 +311,9 @@ class Library:
 
     def _roots(self) -> Roots:
         return Roots([*self._catalog.roots(), *self.settings.roots])
+
+    def _fence(self) -> Roots | None:
+        return self._roots() if self.settings.roots else None
 
     def _must_write(self) -> None:
         if self.settings.read_only:
