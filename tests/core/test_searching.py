@@ -67,8 +67,12 @@ def test_what_is_excluded_earns_a_picture_nothing(indexed: Library, photos: Path
     assert [hit.path for hit in result.hits] == [path for path, _ in expected]
 
 
-def test_excluding_the_query_itself_still_finds_something(indexed: Library) -> None:
-    assert len(indexed.search_by_text("red", exclude="red", top_k=5).hits) == 5
+def test_a_query_that_excludes_itself_is_refused_in_one_line(indexed: Library) -> None:
+    for query, same in (("red", "red"), ("red", " #ff0000 ")):
+        with pytest.raises(QueryError, match="asks for what it excludes") as caught:
+            indexed.search_by_text(query, exclude=same)
+        assert "\n" not in str(caught.value)
+    assert indexed.search_by_text("red", alternatives=["blue"], exclude="red").hits
 
 
 def test_a_picture_finds_itself_by_path_id_data_uri_and_base64(
@@ -177,7 +181,7 @@ def test_an_empty_query_and_a_wild_top_k_are_refused(indexed: Library) -> None:
 
 
 def test_an_unknown_rewriter_is_refused_with_the_names_there_are(indexed: Library) -> None:
-    with pytest.raises(PluginError, match="template"):
+    with pytest.raises(PluginError, match="there are: off, template"):
         indexed.search_by_text("red", rewrite="model")
 
 
