@@ -127,13 +127,13 @@ def main() -> None:
         lock.acquire(timeout=_LOCKED)
         place.forget()  # what another one has left that was killed
         listening = listen(_HOST, 0)
+        url, secret = f"http://{_HOST}:{listening.getsockname()[1]}", secrets.token_urlsafe(32)
+        notice = Notice(place, url, secret)
+        notice.tell(settings.precision)
     except (ValueError, OSError, VLSearchError) as error:
         _say(wire, " ".join(str(error).split()))
         sys.exit(1)
     with listening:
-        url, secret = f"http://{_HOST}:{listening.getsockname()[1]}", secrets.token_urlsafe(32)
-        notice = Notice(place, url, secret)
-        notice.tell(settings.precision)
         slot = EncoderSlot(settings, lambda given: _made(given, notice))
         slot.warm_up()
         app = Proving(encoder_app(slot, settings, _HOST, secret), url, secret)
@@ -146,7 +146,8 @@ def main() -> None:
 def _made(settings: Settings, notice: Notice) -> Encoder:
     """Make the encoder; its precision is told before anybody can know it from the encoder."""
     encoder: Encoder = resolve("encoders", settings.encoder)(settings)
-    notice.tell(encoder.precision)
+    with suppress(OSError):  # a full disk: whoever asks for that precision starts its own process
+        notice.tell(encoder.precision)
     return encoder
 
 
