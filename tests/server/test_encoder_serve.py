@@ -406,11 +406,12 @@ def test_a_pixel_budget_that_our_server_would_not_heed_is_refused_if_a_flag_asks
     url = serve()
     given: dict[str, Any] = {"library": tmp_path, "encoder": "remote", "encoder_url": url}
     flags = {**given, "model": "colours", "max_pixels": 4096}
-    with pytest.raises(SettingsError, match=f"--max-pixels is up to {url}: give it there"):
-        RemoteEncoder(load_settings(flags, environment={}))
+    refused = pytest.raises(SettingsError, match=f"--max-pixels is up to {url}: give it there")
+    with Library(load_settings(flags, environment={})) as library, refused:
+        library.query_vectors(["red"])
     del flags["max_pixels"]
-    environment = {"MCP_VLSEARCH_MAX_PIXELS": "4096"}
-    assert RemoteEncoder(load_settings(flags, environment)).dim == 49
+    with Library(load_settings(flags, {"MCP_VLSEARCH_MAX_PIXELS": "4096"})) as library:
+        assert len(library.query_vectors(["red"])) == 1
 
 
 def test_an_encoder_that_fails_to_load_is_said_at_once(
