@@ -56,7 +56,9 @@ class Keeper:
         self._settings.library.mkdir(parents=True, exist_ok=True)
         with writer_lock(self._settings.library, report):
             done = import_vectors(self._database, Path(file), replace, report)
-            if not is_pinned(self._settings.library) and not self._spaces.any_entries():
+            if not is_pinned(self._settings.library) and not any(
+                space.entries for space in self._spaces.all()
+            ):
                 go_over(self._settings, self._named(done.fingerprint), self._spaces)
             return done
 
