@@ -48,7 +48,7 @@ def storybook(count: int, seed: int = 0) -> tuple[Vectors, Vectors]:
 
 
 def spread(pictures: Vectors, texts: Vectors) -> dict[str, float]:
-    """Return what describes how pictures lie, and queries among them; each text has a picture.
+    """Return what describes how pictures lie, and queries among them; each text has its picture.
 
     ``variance up to n`` is the share of the n strongest directions.
     """
@@ -58,12 +58,12 @@ def spread(pictures: Vectors, texts: Vectors) -> dict[str, float]:
     for rank in RANKS:
         found[f"variance up to {rank}"] = float(variances[:rank].sum() / variances.sum())
     found |= _quantiles("pair", pictures, pictures[::-1])
-    found |= _quantiles("neighbour", pictures, pictures[_nearest(pictures, pictures, itself=False)])
+    found |= _quantiles("neighbour", pictures, pictures[_nearest(pictures, pictures)])
     found |= {
         "length of the texts' mean": float(np.linalg.norm(text_mean)),
         "cosine of the means": float(_cosines(mean, text_mean)),
     }
-    found |= _quantiles("text to best", texts, pictures[_nearest(texts, pictures, itself=True)])
+    found |= _quantiles("text to best", texts, pictures[_nearest(texts, pictures)])
     return found
 
 
@@ -78,10 +78,10 @@ def _cosines(left: Vectors, right: Vectors) -> Vectors:
     return cosines
 
 
-def _nearest(queries: Vectors, pictures: Vectors, *, itself: bool) -> NDArray[np.int64]:
+def _nearest(queries: Vectors, pictures: Vectors) -> NDArray[np.int64]:
+    """Return the nearest picture of each query but its own: a library need not have that."""
     scores = queries @ pictures.T
-    if not itself:
-        np.fill_diagonal(scores, -np.inf)
+    np.fill_diagonal(scores, -np.inf)
     nearest: NDArray[np.int64] = scores.argmax(1)
     return nearest
 
