@@ -100,6 +100,10 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def version(self) -> int:
+        """Return a number that changes with every commit, of whichever process or thread."""
+        return self._database.version()
+
     def roots(self) -> list[str]:
         """Return the folders that were allowed, sorted."""
         with self._database.read() as connection:

@@ -37,6 +37,8 @@ class Database:
         self._local = threading.local()
         self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
         self._opening = threading.Lock()
+        self._watching = threading.Lock()
+        self._watch: _Session | None = None
         self._migrated = False
         self._closed = False
 
@@ -83,6 +85,18 @@ class Database:
             finally:
                 session.writing = False
 
+    def version(self) -> int:
+        """Return a number that changes with every commit, of whichever process or thread.
+
+        What is read after it was asked for is no older than that.
+        """
+        with _explained(self.path), self._watching:
+            if self._watch is None or self._closed:
+                # SQLite counts what others commit: this connection never writes.
+                self._watch = self._new_session()
+            row = self._watch.connection.execute("PRAGMA data_version").fetchone()
+            return int(row[0])
+
     def bytes(self) -> int:
         """Return the size on disk, with what waits in the write-ahead log."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
@@ -97,13 +111,16 @@ class Database:
             self._sessions.clear()
 
     def _session(self) -> "_Session":
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is None or self._closed:
+            session = self._local.session = self._new_session()
+        return session
+
+    def _new_session(self) -> "_Session":
         if self._closed:
             raise LibraryError(f"{self.path.parent} is closed: open the library again")
-        session: _Session | None = getattr(self._local, "session", None)
-        if session is None:
-            with self._opening:
-                session = self._local.session = self._open()
-        return session
+        with self._opening:
+            return self._open()
 
     def _open(self) -> "_Session":
         if self._read_only and not self.path.exists():
