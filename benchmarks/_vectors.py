@@ -118,7 +118,8 @@ class World:
         """Standard deviations by direction; their squares sum up to 1."""
         ranks = np.arange(1, self.dim + 1)
         variances = ranks**-DECAY / (1 + (ranks / (END * self.dim)) ** STEEPNESS)
-        return np.sqrt(variances / variances.sum()).astype(np.float32)
+        scales: Vectors = np.sqrt(variances / variances.sum()).astype(np.float32)
+        return scales
 
     @cached_property
     def _themes(self) -> Vectors:

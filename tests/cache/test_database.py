@@ -324,8 +324,8 @@ def test_the_version_changes_with_every_commit_and_with_nothing_else(file: Path)
     database, other = Database(file), Database(file)
     catalog, reader = Catalog(database), Catalog(other)
     versions = [reader.version()]
-    for write in (lambda: catalog.add_root("/a"), lambda: reader.add_root("/b")):
-        write()
+    for writer, root in ((catalog, "/a"), (reader, "/b")):
+        writer.add_root(root)
         versions.append(reader.version())
         assert reader.roots()
         assert reader.version() == versions[-1]

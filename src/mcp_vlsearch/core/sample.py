@@ -3,6 +3,8 @@
 import threading
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from mcp_vlsearch.cache.embeddings import Embeddings
 
 if TYPE_CHECKING:
@@ -30,4 +32,6 @@ class Sample:
             if self._rows is None or changes > len(index) // 10:
                 self._rows, self._version = self._embeddings.sample(_ROWS), version
             rows = self._rows
-        return rows @ vector
+        # BLAS would use all cores and, where they are busy, wait for each of them.
+        scores: Vectors = np.einsum("ij,j->i", rows, vector)
+        return scores
