@@ -175,9 +175,11 @@ class LanceDB:
 
     def __init__(self) -> None:
         import lancedb
+        import lancedb.index
         import pyarrow
 
         self._lancedb: Any = lancedb
+        self._index: Any = lancedb.index
         self._arrow: Any = pyarrow
 
     def build(self, folder: Path, rows: Rows) -> None:
@@ -193,8 +195,8 @@ class LanceDB:
             for numbers, vectors, cameras in rows.blocks()
         )
         table = self._lancedb.connect(folder).create_table(NAME, batches, schema=schema)
-        table.create_index(metric="dot", vector_column_name="vector", index_type=self.kind)
-        table.create_scalar_index("camera", index_type="BITMAP")
+        table.create_index("vector", config=self._index.IvfPq(distance_type="dot"))
+        table.create_index("camera", config=self._index.Bitmap())
 
     def open(self, folder: Path, rows: Rows) -> None:
         """Open the table."""
