@@ -47,6 +47,16 @@ ALONE: dict[str, Filters] = {
     "lens": Filters(lens="lens 07"),
     "near": Filters(near=HERE),
 }
+WIDE = {
+    "folder": Filters(folder="/p"),
+    "taken_after": Filters(taken_after=datetime.min),
+    "modified_before": Filters(modified_before=datetime.max),
+    "min_width": Filters(min_width=1),
+    "min_height": Filters(min_height=1),
+    "camera": Filters(camera="Maker"),
+    "lens": Filters(lens="Lens"),
+    "near": Filters(near=Near(latitude=0, longitude=0, km=20100)),
+}
 SHAPE: dict[str, Any] = {"format": "jpeg", "orientation": "landscape", "min_width": 1}
 
 
@@ -112,10 +122,7 @@ def test_a_shape_that_most_pictures_have_makes_a_narrow_filter_no_dearer(
 
 @pytest.mark.parametrize("name", Filters.model_fields)
 def test_no_filter_costs_more_than_some_steps_a_row(database: Database, name: str) -> None:
-    wide: dict[str, Any] = {"folder": "/p", "modified_before": datetime.max, "taken_after": datetime.min,
-            "min_width": 1, "min_height": 1, "camera": "Maker", "lens": "Lens",
-            "near": Near(latitude=0, longitude=0, km=20100)}  # fmt: skip
-    filters = Filters(**{name: wide[name]}) if name in wide else ALONE[name]
+    filters = WIDE.get(name, ALONE[name])
     found, thousands = steps(database, filters)
-    assert found == ROWS or name not in wide
+    assert found == ROWS or name not in WIDE
     assert thousands <= 45 * ROWS / 1000

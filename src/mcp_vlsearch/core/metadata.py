@@ -45,14 +45,15 @@ def read_metadata(image: Image.Image) -> Metadata:
         return Metadata()
     orientation = exif.get(_TAG.Orientation)
     details = _directory(exif, ExifTags.IFD.Exif)
-    place = _place(_directory(exif, ExifTags.IFD.GPSInfo))
+    latitude, longitude = _place(_directory(exif, ExifTags.IFD.GPSInfo)) or (None, None)
     return Metadata(
         orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1,
         # Some writers put everything into the main directory.
         _taken_at({**_directory(exif), **details}),
         _product(exif, _TAG.Make, _TAG.Model),
-        *(place or (None, None)),
-        lens=_product(details, _TAG.LensMake, _TAG.LensModel),
+        latitude,
+        longitude,
+        _product(details, _TAG.LensMake, _TAG.LensModel),
     )
 
 
