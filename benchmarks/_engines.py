@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +23,14 @@ __all__ = ["BLOCK", "NOTHING", "OURS", "Engine", "Faiss", "Flat", "Ours", "Rows"
 OURS: Final = "ours"
 BLOCK: Final = 5000
 """Rows that are given to an engine at a time."""
+TRAINING: Final = 200_000
+"""Rows that an index of FAISS is trained on at most."""
 NOTHING: Final = 0
 """The effort of an engine that can't be told how hard to try."""
+
+# A factory string, and for a coarse index how it is searched, as in
+# "IVF4096,SQ8 (nprobe 32, 8 candidates a hit, recall 0.985)".
+_KIND: Final = re.compile(r"(\S+)(?: \((?:(\w+) (\d+), )?(\d+) candidates)?")
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,10 @@ class Ours:
     can_filter = True
 
     def build(self, folder: Path, rows: Rows) -> None:
-        """Fill a library; its first search makes the index."""
+        """Fill a library; to index what there is, nothing, stores its index, if that is due."""
         fill(folder, (vectors for _, vectors, _ in rows.blocks()), rows.cameras)
         self.open(folder, rows)
+        self.library.index()
         self.search(0, 1, None)
         self.kind = self.library.status().index.kind
         self.library.close()
@@ -124,7 +132,10 @@ class Ours:
 
 
 class Faiss:
-    """A FAISS index by its factory string, with a selector as filter."""
+    """A FAISS index by what ours says of its own, with a selector as filter.
+
+    Where ours compares the best of a coarse index again, FAISS does by its own refinement.
+    """
 
     efforts: Sequence[int] = (NOTHING,)
     effort = NOTHING
@@ -135,13 +146,20 @@ class Faiss:
 
         self.kind = kind
         self._faiss: Any = faiss
+        found = _KIND.match(kind)
+        assert found
+        self._factory, name, effort, candidates = found.groups()
+        self._options = {name: int(effort)} if name else {}
+        self._candidates = int(candidates or 0)
+        if candidates:
+            self._factory += ",Refine(SQfp16)"
 
     def build(self, folder: Path, rows: Rows) -> None:
         """Train and fill the index and write it."""
         metric = self._faiss.METRIC_INNER_PRODUCT
-        index = self._faiss.index_factory(rows.vectors.shape[1], self.kind, metric)
+        index = self._faiss.index_factory(rows.vectors.shape[1], self._factory, metric)
         if not index.is_trained:
-            index.train(np.array(rows.vectors))
+            index.train(np.array(rows.vectors[:TRAINING]))  # they are in random order
         for _, vectors, _ in rows.blocks():
             index.add(vectors)
         self._faiss.write_index(index, str(folder / "index"))
@@ -153,14 +171,25 @@ class Faiss:
 
     def search(self, query: int, k: int, camera: int | None) -> Sequence[int]:
         """Search with a selector of the camera's rows."""
-        options = None
+        selector = None
         if camera is not None:
-            allowed = np.flatnonzero(self._rows.cameras == camera)
-            selector = self._faiss.IDSelectorBatch(allowed)
-            options = self._faiss.SearchParameters(sel=selector)
+            selector = self._faiss.IDSelectorBatch(np.flatnonzero(self._rows.cameras == camera))
         vector = self._rows.queries[query : query + 1]
-        found: list[int] = self._index.search(vector, k, params=options)[1][0].tolist()
-        return found
+        found: list[int] = self._index.search(vector, k, params=self._parameters(selector))[1][0]
+        return [int(number) for number in found]
+
+    def _parameters(self, selector: Any) -> Any:
+        kinds = {
+            "nprobe": self._faiss.SearchParametersIVF,
+            "efSearch": self._faiss.SearchParametersHNSW,
+        }
+        kind = next((kinds[name] for name in self._options), self._faiss.SearchParameters)
+        inner = kind(sel=selector, **self._options)
+        if not self._candidates:
+            return inner
+        return self._faiss.IndexRefineSearchParameters(
+            k_factor=self._candidates, base_index_params=inner
+        )
 
 
 class Flat(Faiss):

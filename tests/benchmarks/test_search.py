@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import search
-from benchmarks._engines import Engine, Flat, Rows
+from benchmarks._engines import Engine, Faiss, Flat, Rows
 from benchmarks._library import camera_of, fill, image_id, opened
 from benchmarks._search_tasks import MAKERS, PEERS, Plan, camera_asked
 from benchmarks._vectors import World
@@ -74,6 +74,27 @@ def test_ours_and_faiss_find_everything_and_are_compared(tmp_path: Path, thread:
     assert all(row["recall@10"] > 0.99 for row in narrowed.values())
     added = found["What the library adds to its index"]["600 × 32"]
     assert added["ratio"] == pytest.approx(added["ours, ms"] / added["index alone, ms"])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "SQfp16",
+        "IVF8,SQ8 (nprobe 8, 4 candidates a hit, recall 0.990)",
+        "HNSW16,SQfp16 (efSearch 64, 2 candidates a hit)",
+        "SQ8 (3 candidates a hit, recall 1.000)",
+    ],
+)
+def test_faiss_searches_as_the_librarys_own_kind_says(kind: str, tmp_path: Path) -> None:
+    search.prepare(tmp_path, 600, 32, 10, seed=1)
+    rows, engine = Rows(tmp_path), Faiss(kind)
+    engine.build(tmp_path, rows)
+    engine.open(tmp_path, rows)
+    for query, right in enumerate(np.load(tmp_path / "truth-False.npy")):
+        assert len(set(engine.search(query, 10, None)) & set(right.tolist())) >= 8
+        camera = camera_asked(query)
+        found = set(engine.search(query, 10, camera)) - {-1}  # HNSW may miss those it jumps over
+        assert (rows.cameras[list(found)] == camera).all()
 
 
 @pytest.mark.parametrize("peer", PACKAGES)
