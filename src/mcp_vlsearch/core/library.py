@@ -21,13 +21,13 @@ from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.lookup import IndexSlot
-from mcp_vlsearch.core.overview import overview
+from mcp_vlsearch.core.overview import overview, seen
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
 from mcp_vlsearch.core.sample import Sample
-from mcp_vlsearch.core.searching import Searcher, SearchRequest
+from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
@@ -161,7 +161,7 @@ class Library:
                 report,
                 stages,
             )
-            return indexer.run(resolved, recursive, force)
+            return seen(indexer.run(resolved, recursive, force), self._catalog, self._fence())
 
     def search_by_text(
         self,
@@ -183,7 +183,7 @@ class Library:
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, self._roots(), self._space(report), report)
+        return self._search(request, self._roots(), None, report)
 
     def search_by_image(
         self,
@@ -203,8 +203,10 @@ class Library:
         """
         roots = self._roots()
         given = find_picture(image, roots, self._catalog)
-        space = self._space(report)
-        vector = None if text.strip() else space.embeddings.vector(given.image_id)
+        space = self._space(report) if self._catalog.any_entry() else None
+        vector = None
+        if space is not None and not text.strip():
+            vector = space.embeddings.vector(given.image_id)
         picture = None
         if vector is None:
             data = given.data
@@ -252,11 +254,14 @@ class Library:
         """Forget files, or all files below folders; a root that is named is no root any more.
 
         No file is deleted, and paths need not exist any more. Cached vectors stay, so indexing
-        again costs no encoding.
+        again costs no encoding. Raises :class:`RootError` for a path outside the roots where the
+        settings name some.
         """
         self._must_write()
+        fence = self._fence()
         with writer_lock(self.settings.library, report):
-            return forget(self._database, self._catalog, paths)
+            forgotten = forget(self._database, self._catalog, paths, fence)
+            return seen(forgotten, self._catalog, fence)
 
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""
@@ -278,11 +283,16 @@ class Library:
         )
 
     def _search(
-        self, request: SearchRequest, roots: Roots, space: _Space, report: ProgressCallback
+        self, request: SearchRequest, roots: Roots, space: _Space | None, report: ProgressCallback
     ) -> SearchResult:
         is_fenced = bool(self.settings.roots)
         if request.filters.folder is not None:
             check_folder(request.filters.folder, roots, self._catalog, is_fenced)
+        check_top_k(request)
+        if space is None:
+            if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+                return nothing_found(request)
+            space = self._space(report)
         searcher = Searcher(
             self._catalog,
             space.embeddings,
@@ -318,6 +328,9 @@ class Library:
     def _allowed(self) -> Iterator[str | Path]:
         yield from self._catalog.roots()
         yield from self.settings.roots
+
+    def _fence(self) -> Roots | None:
+        return self._roots() if self.settings.roots else None
 
     def _must_write(self) -> None:
         if self.settings.read_only:
