@@ -1,7 +1,7 @@
 """The facade that every face uses: open a library, index, search, look at its state, remove."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -12,6 +12,7 @@ from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Encoder, Query
+from mcp_vlsearch.core.allowed import Allowed
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence, check_folder
@@ -25,6 +26,7 @@ from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
+from mcp_vlsearch.core.sample import Sample
 from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
@@ -55,7 +57,9 @@ class _Space:
     encoder: Encoder
     embeddings: Embeddings
     index: IndexSlot
+    sample: Sample
     fence: Fence
+    filtered: Allowed
 
 
 class Library:
@@ -179,7 +183,7 @@ class Library:
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, report)
+        return self._search(request, self._roots(), None, report)
 
     def search_by_image(
         self,
@@ -199,8 +203,10 @@ class Library:
         """
         roots = self._roots()
         given = find_picture(image, roots, self._catalog)
-        is_alone = not text.strip() and self._catalog.any_entry()
-        vector = self._space(report).embeddings.vector(given.image_id) if is_alone else None
+        space = self._space(report) if self._catalog.any_entry() else None
+        vector = None
+        if space is not None and not text.strip():
+            vector = space.embeddings.vector(given.image_id)
         picture = None
         if vector is None:
             data = given.data
@@ -215,7 +221,7 @@ class Library:
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, report)
+        return self._search(request, roots, space, report)
 
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent
@@ -276,20 +282,25 @@ class Library:
             self._database.bytes(),
         )
 
-    def _search(self, request: SearchRequest, report: ProgressCallback) -> SearchResult:
-        roots, is_fenced = self._roots(), bool(self.settings.roots)
+    def _search(
+        self, request: SearchRequest, roots: Roots, space: _Space | None, report: ProgressCallback
+    ) -> SearchResult:
+        is_fenced = bool(self.settings.roots)
         if request.filters.folder is not None:
             check_folder(request.filters.folder, roots, self._catalog, is_fenced)
         check_top_k(request)
-        if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
-            return nothing_found(request)
-        space = self._space(report)
+        if space is None:
+            if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+                return nothing_found(request)
+            space = self._space(report)
         searcher = Searcher(
             self._catalog,
             space.embeddings,
             self._encoder,
             space.index,
+            space.sample,
             space.fence,
+            space.filtered,
             roots if is_fenced else None,
         )
         return searcher.search(request, report)
@@ -306,11 +317,17 @@ class Library:
                 embeddings = Embeddings(self._database, encoder)
                 index = IndexSlot(self.settings, embeddings, encoder.dim)
                 fence = Fence(self._catalog, encoder.fingerprint)
-                self._opened = _Space(encoder, embeddings, index, fence)
+                sample = Sample(embeddings)
+                filtered = Allowed(self._catalog, encoder.fingerprint)
+                self._opened = _Space(encoder, embeddings, index, sample, fence, filtered)
             return self._opened
 
     def _roots(self) -> Roots:
-        return Roots([*self._catalog.roots(), *self.settings.roots])
+        return Roots(self._allowed())
+
+    def _allowed(self) -> Iterator[str | Path]:
+        yield from self._catalog.roots()
+        yield from self.settings.roots
 
     def _fence(self) -> Roots | None:
         return self._roots() if self.settings.roots else None

@@ -1,9 +1,6 @@
 """The library's index: made from the embedding cache and kept up with it by seq."""
 
 import threading
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import SharedIndex, Space, VectorIndex
@@ -12,14 +9,10 @@ from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexStatus
 
-if TYPE_CHECKING:
-    from mcp_vlsearch.contracts import Seqs
-
 __all__ = ["IndexSlot"]
 
 _BLOCK = 20_000
 """Vectors read from the cache at a time."""
-_SAMPLE = 1000
 
 
 class IndexSlot:
@@ -30,8 +23,6 @@ class IndexSlot:
         self._name = settings.index
         space = Space(embeddings.fingerprint, dim)
         self._index: VectorIndex = resolve("indexes", settings.index)(settings, space)
-        self._sample: Seqs = np.empty(0, np.int64)
-        self._sampled_at = 0
         self._turn = threading.Lock()
 
     def current(self, report: ProgressCallback) -> VectorIndex:
@@ -46,20 +37,11 @@ class IndexSlot:
                 )
                 if last_removal > index.last_removal:
                     index.remove(removed, last_removal)
-                    self._sampled_at = 0
                 if len(seqs):
                     index.add(seqs, vectors)
                 if len(seqs) < _BLOCK:
                     return index
                 report(Progress(len(index), None, "reading the index"))
-
-    def sample(self) -> "Seqs":
-        """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
-        with self._turn:
-            size = len(self._index)
-            if size > self._sampled_at + self._sampled_at // 10:
-                self._sample, self._sampled_at = self._embeddings.sample(_SAMPLE), size
-            return self._sample
 
     @property
     def fingerprint(self) -> str:
