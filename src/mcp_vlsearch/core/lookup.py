@@ -3,7 +3,7 @@
 import logging
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -15,14 +15,10 @@ from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexStatus
 
-if TYPE_CHECKING:
-    from mcp_vlsearch.contracts import Seqs
-
 __all__ = ["IndexSlot"]
 
 _BLOCK = 20_000
 """Vectors read from the cache at a time."""
-_SAMPLE = 1000
 _PROBES: Final = 8
 """Rows, of the last and of all, by which an index is known to be this library's."""
 _SAME: Final = 0.99
@@ -45,22 +41,22 @@ class IndexSlot:
         if isinstance(self._index, StoredIndex):
             self._storing = Storing(self._index, embeddings)
         self._is_known = False
-        self._sample: Seqs = np.empty(0, np.int64)
-        self._sampled_at = 0
         self._turn = threading.Lock()
 
     def current(self, report: ProgressCallback) -> VectorIndex:
         """Return the index with everything that any process has written so far."""
         with self._turn:
             self._refresh()
-            index = self._index
             while True:
+                index = self._index
                 seqs, vectors, removed, last_removal = self._embeddings.changes(
                     index.last_seq, index.last_removal, _BLOCK
                 )
                 if last_removal > index.last_removal:
+                    if index.last_seq and not self._embeddings.remembers(index.last_removal):
+                        self._begin_anew()
+                        continue
                     index.remove(removed, last_removal)
-                    self._sampled_at = 0
                 if len(seqs):
                     index.add(seqs, vectors)
                 if len(seqs) < _BLOCK:
@@ -82,14 +78,6 @@ class IndexSlot:
         if self._storing:
             self._storing.close()
 
-    def sample(self) -> "Seqs":
-        """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
-        with self._turn:
-            size = len(self._index)
-            if size > self._sampled_at + self._sampled_at // 10:
-                self._sample, self._sampled_at = self._embeddings.sample(_SAMPLE), size
-            return self._sample
-
     @property
     def fingerprint(self) -> str:
         """Names the space of the vectors."""
@@ -106,20 +94,18 @@ class IndexSlot:
         return IndexStatus(name=self._name, kind=self._index.kind, vectors=vectors)
 
     def _refresh(self) -> None:
-        if self._shared is not None:
-            self._shared.refresh()
-        if not self._index.last_seq:
+        index = self._shared
+        if index is None:
             return
-        if not self._embeddings.remembers(self._index.last_removal):
-            self._begin_anew()
-        elif self._shared is not None and not self._is_known:
+        index.refresh()
+        if index.last_seq and not self._is_known:
             self._is_known = True
-            if not self._is_of_this_library(self._shared):
+            if not self._is_of_this_library(index):
                 logger.warning("the index does not fit the library, perhaps a copy: made anew")
                 self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._sampled_at = 0
+        """Forget all rows: what the library can still tell does not bring them up to date."""
         if self._shared is not None:
             self._shared.drop()
         else:
