@@ -199,6 +199,27 @@ def test_a_file_that_becomes_a_folder_is_gone_and_what_is_in_the_folder_is_found
     assert changes(library.index()) == {"unchanged": 10}
 
 
+def test_a_file_that_is_renamed_in_case_only_is_known_by_its_new_name_only(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the file system finds it by the old name, too."""
+    paint(photos / "flower.png", 60)
+    library.index()
+    (photos / "flower.png").rename(photos / "Flower.PNG")
+    status = os.lstat
+
+    def in_any_case(path: str | Path) -> os.stat_result:
+        names = {there.name.casefold(): there for there in Path(path).parent.iterdir()}
+        return status(names.get(Path(path).name.casefold(), path))
+
+    monkeypatch.setattr(os, "lstat", in_any_case)
+    library.index()
+    assert sorted(library._catalog.known(str(photos), recursive=False)) == sorted(
+        str(path) for path in photos.iterdir() if path.name != "trip"
+    )
+    assert changes(library.index()) == {"unchanged": 11}
+
+
 def test_a_folder_that_becomes_a_file_is_that_file(library: Library, photos: Path) -> None:
     paint(photos / "album.png" / "a.png", 80)
     library.index()

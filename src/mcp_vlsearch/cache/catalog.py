@@ -113,9 +113,10 @@ class Catalog:
             return _column(connection.execute("SELECT path FROM roots ORDER BY path"))
 
     def add_root(self, path: str) -> None:
-        """Allow a folder; once is enough."""
+        """Allow a folder, and keep count of its files; once is enough."""
         with self._database.write() as tables:
             tables["roots"].insert({"path": path, "added_at": _now()}, ignore=True)
+            self.count_folders([path])
 
     def remove_roots(self, paths: Iterable[str]) -> None:
         """Allow exactly these folders no more; others are ignored."""

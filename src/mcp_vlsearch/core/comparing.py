@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -159,11 +160,18 @@ def _sort(
 
 
 def _is_gone(path: str, blind: Iterable[str]) -> bool:
-    """Say whether nothing is there any more, or a folder or the like in the place of a file."""
+    """Say whether no file of this name is there any more, where that can be seen."""
     if any(is_below(path, folder) for folder in blind):
         return False
     try:
         mode = os.lstat(path).st_mode
     except OSError:
         return True
-    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode))
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        return True  # say, a folder
+    place = Path(path)
+    with suppress(OSError):
+        # Where case means nothing, a file is also there by names that it has no more.
+        if os.path.lexists(place.with_name(place.name.swapcase())):
+            return all(there.name != place.name for there in place.parent.iterdir())
+    return False
