@@ -20,12 +20,12 @@ from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.lookup import IndexSlot
-from mcp_vlsearch.core.overview import overview
+from mcp_vlsearch.core.overview import overview, seen
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
-from mcp_vlsearch.core.searching import Searcher, SearchRequest
+from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
@@ -157,7 +157,7 @@ class Library:
                 report,
                 stages,
             )
-            return indexer.run(resolved, recursive, force)
+            return seen(indexer.run(resolved, recursive, force), self._catalog, self._fence())
 
     def search_by_text(
         self,
@@ -199,7 +199,8 @@ class Library:
         """
         roots = self._roots()
         given = find_picture(image, roots, self._catalog)
-        vector = None if text.strip() else self._space(report).embeddings.vector(given.image_id)
+        is_alone = not text.strip() and self._catalog.any_entry()
+        vector = self._space(report).embeddings.vector(given.image_id) if is_alone else None
         picture = None
         if vector is None:
             data = given.data
@@ -247,11 +248,14 @@ class Library:
         """Forget files, or all files below folders; a root that is named is no root any more.
 
         No file is deleted, and paths need not exist any more. Cached vectors stay, so indexing
-        again costs no encoding.
+        again costs no encoding. Raises :class:`RootError` for a path outside the roots where the
+        settings name some.
         """
         self._must_write()
+        fence = self._fence()
         with writer_lock(self.settings.library, report):
-            return forget(self._database, self._catalog, paths)
+            forgotten = forget(self._database, self._catalog, paths, fence)
+            return seen(forgotten, self._catalog, fence)
 
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""
@@ -276,6 +280,9 @@ class Library:
         roots, is_fenced = self._roots(), bool(self.settings.roots)
         if request.filters.folder is not None:
             check_folder(request.filters.folder, roots, self._catalog, is_fenced)
+        check_top_k(request)
+        if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+            return nothing_found(request)
         space = self._space(report)
         searcher = Searcher(
             self._catalog,
@@ -304,6 +311,9 @@ class Library:
 
     def _roots(self) -> Roots:
         return Roots([*self._catalog.roots(), *self.settings.roots])
+
+    def _fence(self) -> Roots | None:
+        return self._roots() if self.settings.roots else None
 
     def _must_write(self) -> None:
         if self.settings.read_only:
