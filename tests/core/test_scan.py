@@ -215,6 +215,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_scanned(
     assert result.unreadable == [(str(tmp_path / "closed"), "can't be read: Permission denied")]
 
 
+@pytest.mark.timeout(10)
 def test_a_folder_that_vanishes_meanwhile_is_no_failure(
     tmp_path: Path, before_listing: Callable[[Callable[[Path], None]], None]
 ) -> None:
@@ -224,7 +225,7 @@ def test_a_folder_that_vanishes_meanwhile_is_no_failure(
         if folder.name == "a":
             (tmp_path / "b").rename(tmp_path / ".b")
             (tmp_path / "c").rename(tmp_path / ".c")
-            (tmp_path / "c").touch()
+            os.mkfifo(tmp_path / "c")  # to open it would take forever
 
     before_listing(vanish)
     result = found(tmp_path)
@@ -312,7 +313,7 @@ def test_a_large_folder_is_found_with_reports_in_between(
     counts: list[int] = []
     ((_, files),) = Scan(str(tmp_path), True, [str(tmp_path)], counts.append)
     assert {Path(path).name for path in files} == {f"{n:05d}.jpg" for n in range(5000)}
-    assert counts == [0, 1000, 2000, 3000, 4000, 5000]
+    assert counts == [0, 1000, 2000, 3000, 4000, 5000, 5000]
 
 
 def test_names_that_differ_only_in_case_are_files_of_their_own(tmp_path: Path) -> None:

@@ -126,15 +126,16 @@ class Scan:
         files: Files = {}
         folders: list[str] = []
         start = folder.rstrip(os.sep) + os.sep
+        self._keep_reporting(0)
         try:
             with _opened(folder) as place:
                 if self._seen(place) and through_link:
                     return []
                 with os.scandir(place) as entries:
                     while some := list(islice(entries, _AT_ONCE)):
-                        self._keep_reporting(len(files))
                         for entry in some:
                             self._visit(entry, start, files, folders)
+                        self._keep_reporting(len(files))
         except (FileNotFoundError, NotADirectoryError):
             return []  # it went away since it was found
         except OSError as error:
@@ -233,7 +234,7 @@ def _opened(folder: str) -> Iterator[str | int]:
     if not _BY_DESCRIPTOR:
         yield folder
         return
-    place = os.open(folder, os.O_RDONLY)
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield place
     finally:
