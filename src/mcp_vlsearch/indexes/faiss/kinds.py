@@ -18,7 +18,7 @@ _PART_OF_MEMORY: Final = 4
 """A coarse index may take one byte in so many of the memory that is free."""
 _FEWEST_PER_LIST: Final = 40
 """Rows that there must be for each list; FAISS wants 39 to make one of."""
-_TRAINING_PER_LIST: Final = 64
+_TRAINING_PER_LIST: Final = 40
 _TRAINING_LEAST: Final = 20_000
 _TRAINING_BYTES: Final = 512 * 2**20
 
