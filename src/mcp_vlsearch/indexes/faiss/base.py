@@ -51,7 +51,8 @@ class Base:
             for _ in check_blocks(folder / name, sums):
                 pass
         count = self.manifest.count
-        self._rows = RowFile(folder / ROWS, space.dim, count)
+        is_exact = COARSE not in self.manifest.files
+        self._rows = RowFile(folder / ROWS, space.dim, count, searched_whole=is_exact)
         self._seqs: Seqs = np.asarray(np.load(folder / SEQS, mmap_mode="r"))
         if self._seqs.shape != (count,) or self._seqs.dtype != np.int64:
             raise DamagedError(f"damaged ({SEQS} has not {count} seqs)")

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from mcp_vlsearch.contracts import Vectors
 
-__all__ = ["Tuned", "tuned"]
+__all__ = ["ENOUGH", "Tuned", "tuned"]
 
+ENOUGH: Final = 0.98
+"""Recall that an index must reach to be preferred to a larger one."""
 _TARGET: Final = 0.99
 """Recall that both halves of the sample must reach, so that searches reach 0.98."""
 _QUERIES: Final = 256
