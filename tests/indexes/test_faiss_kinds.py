@@ -13,7 +13,7 @@ import pytest
 
 from mcp_vlsearch.contracts import Space
 from mcp_vlsearch.errors import SettingsError
-from mcp_vlsearch.indexes.faiss import base, gpu, kinds, writing
+from mcp_vlsearch.indexes.faiss import base, coarse, gpu, kinds, writing
 from mcp_vlsearch.indexes.faiss.rows import RowFile
 from mcp_vlsearch.indexes.faiss.selecting import lib
 from mcp_vlsearch.indexes.faiss.tuning import Tuned
@@ -95,6 +95,16 @@ def test_removed_rows_are_never_found_and_cost_no_recall(index: FaissIndex) -> N
     assert recall(seqs, exact(VECTORS[left], SEQS[left], QUERIES, 10)) >= 0.97
     some = left[::3]
     _, seqs = index.search(QUERIES, 10, SEQS[np.sort(np.concatenate([some, gone]))])
+    assert recall(seqs, exact(VECTORS[some], SEQS[some], QUERIES, 10)) >= 0.98
+
+
+@every_kind
+def test_what_is_left_in_each_list_may_be_told_by_some_rows(
+    index: FaissIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coarse, "_COUNTED", COUNT // 4)
+    some = np.sort(np.random.default_rng(5).choice(COUNT, COUNT // 5, replace=False))
+    _, seqs = index.search(QUERIES, 10, SEQS[some])
     assert recall(seqs, exact(VECTORS[some], SEQS[some], QUERIES, 10)) >= 0.98
 
 

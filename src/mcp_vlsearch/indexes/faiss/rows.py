@@ -26,9 +26,9 @@ _COUNT_AT: Final = slice(8, 16)
 _SIZE: Final = slice(-8, None)
 """Where, at the end of an empty one, it says how many bytes of rows follow."""
 
-_AROUND: Final = 64 * 1024
+_AROUND: Final = 256 * 1024
 """Bytes that come to be resident with a row that is looked at, as the system maps neighbours."""
-_RESIDENT: Final = 128 * 2**20
+_RESIDENT: Final = 192 * 2**20
 """Bytes of single rows that may stay resident; from then on the system is told that it may take
 them. They are read from its cache of files again."""
 _BLOCK: Final = 16_384
