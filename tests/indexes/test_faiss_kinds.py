@@ -13,7 +13,7 @@ import pytest
 
 from mcp_vlsearch.contracts import Space
 from mcp_vlsearch.errors import SettingsError
-from mcp_vlsearch.indexes.faiss import base, coarse, gpu, kinds, writing
+from mcp_vlsearch.indexes.faiss import base, coarse, gpu, kinds, tuning, writing
 from mcp_vlsearch.indexes.faiss.rows import RowFile
 from mcp_vlsearch.indexes.faiss.selecting import lib
 from mcp_vlsearch.indexes.faiss.tuning import Tuned
@@ -174,7 +174,7 @@ def test_auto_takes_a_larger_kind_where_the_smallest_finds_too_little(
     monkeypatch.setattr(kinds, "_EXACT_BYTES", 0)
     index = opened(tmp_path / "easy", "auto")
     assert index.kind.startswith("IVF256,RaBitQ (")
-    real = writing.tuned
+    real = tuning.tuned
 
     def poor(index: Any, rows: RowFile) -> Tuned:
         measured = real(index, rows)
