@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
 
 from mcp_vlsearch.errors import SettingsError
+from mcp_vlsearch.files import write_whole
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -34,6 +42,14 @@ PINNED: Final = (
     "image_instruction",
 )  # fmt: skip
 """What the first ``index`` writes into ``config.toml``: the choices that vectors depend on."""
+
+_NO_SERVER: Final = "needs --encoder remote: give that"
+_UP_TO_THE_SERVER: Final = "is up to the server that the encoder 'remote' asks: give it there"
+_IDLE: Final = {
+    DEFAULT_ENCODER: dict.fromkeys(("encoder_url", "encoder_token"), _NO_SERVER),
+    "remote": dict.fromkeys(("device", "pooling"), _UP_TO_THE_SERVER),
+}
+"""By encoder: settings that it has no use for, and what to do instead."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -98,6 +114,12 @@ class Settings(BaseModel):
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
     read_only: Annotated[bool, Field(description="No tool that writes.")] = False
 
+    _flags: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def is_flag(self, name: str) -> bool:
+        """Say whether a setting was asked for by a flag: whoever does expects that it counts."""
+        return name in self._flags and getattr(self, name) != type(self).model_fields[name].default
+
 
 def load_settings(
     flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
@@ -123,7 +145,10 @@ def load_settings(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_explain(error, given, from_environment, library)) from error
-    return settings.model_copy(update={"roots": tuple(_absolute(r) for r in settings.roots)})
+    settings = settings.model_copy(update={"roots": tuple(_absolute(r) for r in settings.roots)})
+    settings._flags = frozenset(given)
+    _refuse_idle(settings)
+    return settings
 
 
 def follow_pin(settings: Settings) -> Settings:
@@ -155,9 +180,17 @@ def pin_encoder(settings: Settings) -> None:
     missing = {k: v for k, v in values.items() if k not in document and v is not None}
     if missing:
         document.update(missing)
-        beside = path.with_suffix(".tmp")
-        beside.write_text(tomlkit.dumps(document), "utf-8")
-        beside.replace(path)
+        write_whole(path, tomlkit.dumps(document))
+
+
+def _refuse_idle(settings: Settings) -> None:
+    """Refuse flags that the encoder does not look at.
+
+    Environment and ``config.toml`` may name such settings, for other libraries.
+    """
+    for name in filter(settings.is_flag, _IDLE.get(settings.encoder, {})):
+        flag = f"--{name.replace('_', '-')}"
+        raise SettingsError(f"{flag} {_IDLE[settings.encoder][name]}, or leave it out")
 
 
 def _model(name: str) -> str:

@@ -1,7 +1,7 @@
 """The facade that every face uses: open a library, index, search, look at its state, remove."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -12,6 +12,7 @@ from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Encoder, Query
+from mcp_vlsearch.core.allowed import Allowed
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence, check_folder
@@ -20,12 +21,13 @@ from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.lookup import IndexSlot
-from mcp_vlsearch.core.overview import overview
+from mcp_vlsearch.core.overview import overview, seen
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
-from mcp_vlsearch.core.searching import Searcher, SearchRequest
+from mcp_vlsearch.core.sample import Sample
+from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
@@ -55,7 +57,9 @@ class _Space:
     encoder: Encoder
     embeddings: Embeddings
     index: IndexSlot
+    sample: Sample
     fence: Fence
+    filtered: Allowed
 
 
 class Library:
@@ -159,7 +163,7 @@ class Library:
                 report,
                 stages,
             )
-            result = indexer.run(resolved, recursive, force)
+            result = seen(indexer.run(resolved, recursive, force), self._catalog, self._fence())
         space.index.settle(report)
         return result
 
@@ -183,7 +187,7 @@ class Library:
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, report)
+        return self._search(request, self._roots(), None, report)
 
     def search_by_image(
         self,
@@ -203,7 +207,10 @@ class Library:
         """
         roots = self._roots()
         given = find_picture(image, roots, self._catalog)
-        vector = None if text.strip() else self._space(report).embeddings.vector(given.image_id)
+        space = self._space(report) if self._catalog.any_entry() else None
+        vector = None
+        if space is not None and not text.strip():
+            vector = space.embeddings.vector(given.image_id)
         picture = None
         if vector is None:
             data = given.data
@@ -218,7 +225,7 @@ class Library:
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, report)
+        return self._search(request, roots, space, report)
 
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent
@@ -251,11 +258,14 @@ class Library:
         """Forget files, or all files below folders; a root that is named is no root any more.
 
         No file is deleted, and paths need not exist any more. Cached vectors stay, so indexing
-        again costs no encoding.
+        again costs no encoding. Raises :class:`RootError` for a path outside the roots where the
+        settings name some.
         """
         self._must_write()
+        fence = self._fence()
         with writer_lock(self.settings.library, report):
-            return forget(self._database, self._catalog, paths)
+            forgotten = forget(self._database, self._catalog, paths, fence)
+            return seen(forgotten, self._catalog, fence)
 
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""
@@ -276,17 +286,25 @@ class Library:
             self._database.bytes(),
         )
 
-    def _search(self, request: SearchRequest, report: ProgressCallback) -> SearchResult:
-        roots, is_fenced = self._roots(), bool(self.settings.roots)
+    def _search(
+        self, request: SearchRequest, roots: Roots, space: _Space | None, report: ProgressCallback
+    ) -> SearchResult:
+        is_fenced = bool(self.settings.roots)
         if request.filters.folder is not None:
             check_folder(request.filters.folder, roots, self._catalog, is_fenced)
-        space = self._space(report)
+        check_top_k(request)
+        if space is None:
+            if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+                return nothing_found(request)
+            space = self._space(report)
         searcher = Searcher(
             self._catalog,
             space.embeddings,
             self._encoder,
             space.index,
+            space.sample,
             space.fence,
+            space.filtered,
             roots if is_fenced else None,
         )
         return searcher.search(request, report)
@@ -305,11 +323,20 @@ class Library:
                 fence = Fence(self._catalog, encoder.fingerprint)
                 if self._opened:
                     self._opened.index.close()
-                self._opened = _Space(encoder, embeddings, index, fence)
+                sample = Sample(embeddings)
+                filtered = Allowed(self._catalog, encoder.fingerprint)
+                self._opened = _Space(encoder, embeddings, index, sample, fence, filtered)
             return self._opened
 
     def _roots(self) -> Roots:
-        return Roots([*self._catalog.roots(), *self.settings.roots])
+        return Roots(self._allowed())
+
+    def _allowed(self) -> Iterator[str | Path]:
+        yield from self._catalog.roots()
+        yield from self.settings.roots
+
+    def _fence(self) -> Roots | None:
+        return self._roots() if self.settings.roots else None
 
     def _must_write(self) -> None:
         if self.settings.read_only:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -14,14 +14,10 @@ from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexStatus
 
-if TYPE_CHECKING:
-    from mcp_vlsearch.contracts import Seqs
-
 __all__ = ["IndexSlot"]
 
 _BLOCK = 20_000
 """Vectors read from the cache at a time."""
-_SAMPLE = 1000
 _PROBES: Final = 8
 """Rows, of the last and of all, by which an index is known to be this library's."""
 _SAME: Final = 0.99
@@ -43,8 +39,6 @@ class IndexSlot:
         if isinstance(self._index, StoredIndex):
             self._storing = Storing(self._index, embeddings)
         self._is_known = False
-        self._sample: Seqs = np.empty(0, np.int64)
-        self._sampled_at = 0
         self._turn = threading.Lock()
 
     def current(self, report: ProgressCallback) -> VectorIndex:
@@ -58,7 +52,6 @@ class IndexSlot:
                 )
                 if last_removal > index.last_removal:
                     index.remove(removed, last_removal)
-                    self._sampled_at = 0
                 if len(seqs):
                     index.add(seqs, vectors)
                 if len(seqs) < _BLOCK:
@@ -79,14 +72,6 @@ class IndexSlot:
         """End what goes on in the background."""
         if self._storing:
             self._storing.close()
-
-    def sample(self) -> "Seqs":
-        """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
-        with self._turn:
-            size = len(self._index)
-            if size > self._sampled_at + self._sampled_at // 10:
-                self._sample, self._sampled_at = self._embeddings.sample(_SAMPLE), size
-            return self._sample
 
     @property
     def fingerprint(self) -> str:

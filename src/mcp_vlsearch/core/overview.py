@@ -1,15 +1,25 @@
 """What a library holds and runs on, as ``status`` tells it."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.settings import Settings
-from mcp_vlsearch.types import EncoderStatus, IndexStatus, LibraryStatus, RootStatus
+from mcp_vlsearch.types import (
+    EncoderStatus,
+    IndexReport,
+    IndexStatus,
+    LibraryStatus,
+    RemoveReport,
+    RootStatus,
+)
 from mcp_vlsearch.version import VERSION
 
-__all__ = ["overview"]
+__all__ = ["overview", "seen"]
+
+R = TypeVar("R", IndexReport, RemoveReport)
 
 
 def overview(
@@ -42,6 +52,13 @@ def overview(
         database_bytes=database_bytes,
         version=VERSION,
     )
+
+
+def seen(report: R, catalog: Catalog, fence: Roots | None) -> R:
+    """Return a report that counts the images below the roots of a fence, if there is one."""
+    if fence is None or not catalog.any_outside(fence.folders):
+        return report
+    return report.model_copy(update={"total_images": catalog.counts(fence.folders).images})
 
 
 def _index(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from mcp_vlsearch.core.scan import PICTURE_SUFFIXES
@@ -17,9 +18,13 @@ def real(path: str | Path) -> str:
     if "\0" in text or not text.strip():
         raise RootError(f"{text!r} is not a path: give a file or folder below a root")
     try:
-        return os.path.realpath(Path(text).expanduser())
+        resolved = os.path.realpath(Path(text).expanduser())
+        (text + resolved).encode()
+    except UnicodeEncodeError as error:
+        raise RootError(f"the name of {text!r} is not UTF-8: rename it") from error
     except (OSError, RuntimeError) as error:
         raise RootError(f"{text!r} can't be resolved: {error}") from error
+    return resolved
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -56,10 +61,18 @@ def new_root(folder: str | Path) -> str:
 
 
 class Roots:
-    """The folders (or single files) that a library may read, resolved."""
+    """The folders (or single files) that a library may read.
+
+    They are looked at when they are needed first: many searches don't need them.
+    """
 
     def __init__(self, folders: Iterable[str | Path]) -> None:
-        self.folders = sorted({real(folder) for folder in folders})
+        self._given = folders
+
+    @cached_property
+    def folders(self) -> list[str]:
+        """All of them, resolved and sorted."""
+        return sorted({real(folder) for folder in self._given})
 
     def every(self) -> list[str]:
         """Return all roots, sorted. Raises :class:`RootError` if there is none."""
