@@ -98,7 +98,13 @@ def create_embeddings(tables: Tables) -> None:
         tables.execute(statement)
 
 
-STEPS: Final = (create_catalog, create_embeddings)
+def name_library(tables: Tables) -> None:
+    """Give the library an id, which tells what is kept of it elsewhere from that of others."""
+    tables.execute("CREATE TABLE library (id TEXT NOT NULL)")
+    tables.execute("INSERT INTO library VALUES (lower(hex(randomblob(8))))")
+
+
+STEPS: Final = (create_catalog, create_embeddings, name_library)
 
 
 def migrate(tables: Tables, *, read_only: bool) -> None:

@@ -103,7 +103,9 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the index and the database."""
+        if self._opened:
+            self._opened.index.close()
         self._database.close()
 
     def warm_up(self) -> None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.contracts import SharedIndex, Space, VectorIndex
+from mcp_vlsearch.contracts import ClosingIndex, FilteringIndex, SharedIndex, Space, VectorIndex
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexStatus
 
 if TYPE_CHECKING:
-    from mcp_vlsearch.contracts import Seqs
+    from mcp_vlsearch.contracts import Seqs, Vectors
 
 __all__ = ["IndexSlot"]
 
@@ -28,7 +28,7 @@ class IndexSlot:
     def __init__(self, settings: Settings, embeddings: Embeddings, dim: int) -> None:
         self._embeddings = embeddings
         self._name = settings.index
-        space = Space(embeddings.fingerprint, dim)
+        space = Space(embeddings.fingerprint, dim, embeddings.library_id())
         self._index: VectorIndex = resolve("indexes", settings.index)(settings, space)
         self._sample: Seqs = np.empty(0, np.int64)
         self._sampled_at = 0
@@ -48,10 +48,15 @@ class IndexSlot:
                     index.remove(removed, last_removal)
                     self._sampled_at = 0
                 if len(seqs):
-                    index.add(seqs, vectors)
-                if len(seqs) < _BLOCK:
+                    self._add(seqs, vectors)
+                elif last_removal == index.last_removal:
                     return index
                 report(Progress(len(index), None, "reading the index"))
+
+    def close(self) -> None:
+        """Let go of what the index holds open."""
+        if isinstance(self._index, ClosingIndex):
+            self._index.close()
 
     def sample(self) -> "Seqs":
         """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
@@ -75,3 +80,9 @@ class IndexSlot:
         """Say what the index is and how much can be found with it."""
         vectors = self._embeddings.count()
         return IndexStatus(name=self._name, kind=self._index.kind, vectors=vectors)
+
+    def _add(self, seqs: "Seqs", vectors: "Vectors") -> None:
+        if isinstance(self._index, FilteringIndex):
+            self._index.add(seqs, vectors, self._embeddings.facts(seqs))
+        else:
+            self._index.add(seqs, vectors)
