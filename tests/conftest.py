@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.milvus_server import milvus_server
-
 CHOSEN_INDEX: dict[str, str] = {}
 """What the environment says of the index, in this process and in those that it starts."""
 
@@ -26,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--index") == "milvus":
+        from tests.milvus_server import milvus_server  # the packages of an extra
+
         folder = _running.enter_context(tempfile.TemporaryDirectory())
         uri = _running.enter_context(milvus_server(Path(folder) / "data"))
         CHOSEN_INDEX.update(MCP_VLSEARCH_INDEX="milvus", MCP_VLSEARCH_MILVUS_URI=uri)

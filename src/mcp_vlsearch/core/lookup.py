@@ -47,11 +47,13 @@ class IndexSlot:
                 if last_removal > index.last_removal:
                     index.remove(removed, last_removal)
                     self._sampled_at = 0
-                if len(seqs):
-                    self._add(seqs, vectors)
-                elif last_removal == index.last_removal:
+                    if index.last_removal != last_removal:
+                        continue  # another process has gone on from there
+                if not len(seqs):
                     return index
-                report(Progress(len(index), None, "reading the index"))
+                self._add(seqs, vectors)
+                if len(seqs) == _BLOCK:
+                    report(Progress(len(index), None, "reading the index"))
 
     def close(self) -> None:
         """Let go of what the index holds open."""

@@ -39,7 +39,7 @@ _ABSENT: Final = frozenset({100, 101, 200})
 _REFUSED: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 
 # What goes wrong is told once, in our words; theirs are tracebacks on stderr.
-for _name in ("pymilvus", "milvus_lite"):
+for _name in ("pymilvus", "milvus_lite", "grpc._server"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 pause = time.sleep
@@ -137,6 +137,8 @@ class Connection:
 
     def _explained(self, error: Any, method: str) -> VLSearchError:
         """Return what to raise in place of what pymilvus or gRPC raised."""
+        if isinstance(error.__cause__, grpc.RpcError):
+            error = error.__cause__  # pymilvus does not pass on why it can't connect
         is_rpc = isinstance(error, grpc.RpcError)
         code, said = (error.code(), error.details()) if is_rpc else (error.code, error.message)
         reason = " ".join(str(said or code).split())[:200]
