@@ -257,6 +257,8 @@ def index_in_a_process(library: Path, photos: Path, model: str) -> subprocess.Co
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.plugins import BUILT_IN
 from tests.core.mosaic import MosaicEncoder
+
+pytestmark = pytest.mark.end_to_end
 BUILT_IN["encoders"]["mosaic"] = "tests.core.mosaic:MosaicEncoder"
 with Library.open({str(library)!r}, encoder="mosaic", model={model!r}) as library:
     library.allow([{str(photos)!r}])

@@ -38,6 +38,13 @@ _ABSENT: Final = frozenset({100, 101, 200})
 """Codes for a collection that is not there or not loaded, and for a partition."""
 _REFUSED: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_QUIET: Final = {
+    "grpc.keepalive_permit_without_calls": False,
+    "grpc.keepalive_time_ms": 60_000,
+}
+"""Fewer pings, which other machines need and Milvus Lite takes for an attack."""
+
 # What goes wrong is told once, in our words; theirs are tracebacks on stderr.
 for _name in ("pymilvus", "milvus_lite", "grpc._server"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
@@ -105,7 +112,9 @@ class Connection:
             if attempt:
                 pause(_FIRST_PAUSE * 2**attempt)
             try:
-                client = MilvusClient(self._uri, token=self._token, timeout=_CONNECTING)
+                client = MilvusClient(
+                    self._uri, token=self._token, timeout=_CONNECTING, **_options(self._uri)
+                )
                 self._look_at(client)
                 return client
             except (MilvusException, grpc.RpcError) as error:
@@ -129,7 +138,7 @@ class Connection:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with _using:
             try:
-                client = MilvusClient(str(self._file))
+                client = MilvusClient(str(self._file), grpc_options=_QUIET)
             except MilvusException as error:
                 raise _why_it_does_not_open(self._file) from error
             _users[str(self._file)] += 1
@@ -171,6 +180,10 @@ def _checked(uri: str | None) -> str | None:
             f"{_shown(uri)!r})"
         )
     return uri
+
+
+def _options(uri: str) -> dict[str, Any]:
+    return {"grpc_options": _QUIET} if urlsplit(uri).hostname in _LOOPBACK else {}
 
 
 def _shown(uri: str) -> str:
