@@ -24,7 +24,11 @@ def pair(tmp_path: Path, photos: Path) -> Iterator[tuple[Library, Library]]:
         tags = {271: "Canon" if seed % 2 else "NIKON", 36867: f"2020:01:{seed - 9:02} 12:00:00"}
         place = {1: "N", 2: (seed % 5, 0, 0), 3: "E", 4: (10, 0, 0)}
         picture.save(path, exif=exif(tags, place) if seed % 4 else b"")
-    given = {"library": tmp_path / "library", "encoder": "mosaic", "model": "colours"}
+    given: dict[str, Any] = {
+        "library": tmp_path / "library",
+        "encoder": "mosaic",
+        "model": "colours",
+    }
     with Library.open(**given, index="faiss") as one, Library.open(**given, **MILVUS) as other:
         one.allow([photos])
         one.index()
