@@ -41,14 +41,15 @@ class IndexSlot:
             if isinstance(index, SharedIndex):
                 index.refresh()
             while True:
+                last_seq = index.last_seq
                 seqs, vectors, removed, last_removal = self._embeddings.changes(
-                    index.last_seq, index.last_removal, _BLOCK
+                    last_seq, index.last_removal, _BLOCK
                 )
                 if last_removal > index.last_removal:
                     index.remove(removed, last_removal)
                     self._sampled_at = 0
-                    if index.last_removal != last_removal:
-                        continue  # another process has gone on from there
+                    if (index.last_seq, index.last_removal) != (last_seq, last_removal):
+                        continue  # another process was faster
                 if not len(seqs):
                     return index
                 self._add(seqs, vectors)
