@@ -1,5 +1,6 @@
 import pytest
 import torch
+from bitsandbytes.nn import Int8Params, Linear8bitLt
 from torch import nn
 from transformers.activations import ACT2FN
 
@@ -62,10 +63,10 @@ def test_another_activation_stays_what_it_is() -> None:
 
 
 def test_layers_of_another_kind_or_device_are_left_alone() -> None:
-    class Quantised(nn.Linear):
+    class Other(nn.Linear):
         pass
 
-    model = nn.Sequential(Quantised(8, 8), nn.Linear(8, 8, device="meta"))
+    model = nn.Sequential(Other(8, 8), nn.Linear(8, 8, device="meta"))
     kinds = [type(layer) for layer in model]
     pack(model)
     assert [type(layer) for layer in model] == kinds
@@ -75,3 +76,48 @@ def test_packed_weights_take_the_place_of_plain_ones() -> None:
     model = nn.Sequential(nn.Linear(64, 64))
     pack(model)
     assert [name for name, _ in model.named_parameters()] == ["0.bias"]
+
+
+def in_8_bits(weight: torch.Tensor) -> nn.Linear:
+    made = Linear8bitLt(*reversed(weight.shape), bias=False, has_fp16_weights=False, threshold=6.0)
+    made.weight = Int8Params(weight, requires_grad=False, has_fp16_weights=False)
+    made.to("cpu")
+    assert isinstance(made, nn.Linear)
+    return made
+
+
+@pytest.mark.parametrize("rows", [1, 7, 600])
+def test_packed_bytes_multiply_as_their_weights_do(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx_vnni": True})
+    torch.manual_seed(0)
+    plain = in_8_bits(torch.randn(160, 96).bfloat16())
+    scales = plain.weight.SCB  # type: ignore[attr-defined]
+    weight = plain.weight.double() * scales[:, None] / 127
+    states = torch.randn(rows, 96).bfloat16()
+    states[::3, 5] = 40  # an outlier, beside which a byte knows the others by three bits only
+    states[0, 7:9] = torch.tensor([-90.0, 17.0])
+    layer = packed(plain)
+    assert layer is not plain
+    with torch.inference_mode():
+        found = layer(states)
+    expected = states.double() @ weight.T
+    assert found.dtype == torch.bfloat16
+    errors = (found - expected).norm(dim=1) / expected.norm(dim=1)
+    assert errors.max() < 0.015
+
+
+def test_packed_bytes_keep_shapes_and_rows_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx_vnni": True})
+    layer = packed(in_8_bits(torch.randn(32, 64).bfloat16()))
+    with torch.inference_mode():
+        found = layer(torch.zeros(2, 3, 64, dtype=torch.bfloat16))
+    assert found.shape == (2, 3, 32)
+    assert not found.any()
+
+
+def test_bytes_stay_where_the_cpu_does_not_multiply_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
+    plain = in_8_bits(torch.randn(32, 64).bfloat16())
+    assert packed(plain) is plain
