@@ -150,22 +150,6 @@ class Catalog:
         with self._database.read() as connection:
             return Counts(*connection.execute(query, those.parameters * 3).fetchone())
 
-    def vectors(self, folders: Sequence[str] | None = None) -> int:
-        """Return how many images can be found under the fingerprint that was last indexed with.
-
-        With folders, only those that have a file at or below one of them.
-        """
-        query = """SELECT COUNT(*) FROM entries WHERE fingerprint = (
-            SELECT fingerprint FROM entries ORDER BY seq DESC LIMIT 1
-        )"""
-        those = inside(folders or ())
-        if folders is not None:
-            query += f""" AND EXISTS (
-                SELECT 1 FROM files WHERE files.image_id = entries.image_id AND {those.sql}
-            )"""
-        with self._database.read() as connection:
-            return int(connection.execute(query, those.parameters).fetchone()[0])
-
     def indexed_with(self) -> str | None:
         """Return the encoder and settings that were last indexed with, as words."""
         query = """SELECT model, precision, dim FROM fingerprints

@@ -81,6 +81,13 @@ SETTINGS: Final[dict[str, object]] = {
         "NAME",
     ),
     "index": _setting(str, "--index", "Index plugin.", "NAME"),
+    "index_kind": _setting(
+        str,
+        "--index-kind",
+        "How the index faiss searches: auto, exact, ivf, ivfflat, hnsw, rabitq, or a factory "
+        "string.",
+        "NAME",
+    ),
     "milvus_uri": _setting(
         str,
         "--milvus-uri",
@@ -96,7 +103,7 @@ SETTINGS: Final[dict[str, object]] = {
 }
 """Flag by setting. Values are checked where settings are, so that every source is held alike."""
 
-INDEXING: Final = ("index", "milvus_uri", "milvus_token")
+INDEXING: Final = ("index", "index_kind", "milvus_uri", "milvus_token")
 """The settings that decide how vectors are found."""
 
 ENCODING: Final = (
