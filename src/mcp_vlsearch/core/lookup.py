@@ -127,7 +127,10 @@ class IndexSlot:
 
     def _refresh(self) -> None:
         if self._shared is not None:
+            before = self._shared.last_removal
             self._shared.refresh()
+            if self._shared.last_removal != before:
+                self._sampled_at = 0
         if not self._index.last_seq:
             return
         if not self._embeddings.remembers(self._index.last_removal):
