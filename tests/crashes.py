@@ -24,17 +24,20 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
 
 from mcp_vlsearch.cache import database
+from mcp_vlsearch.core import storing
 from mcp_vlsearch.core.digest import image_id
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.indexes.faiss import index as faiss_index
 from mcp_vlsearch.plugins import BUILT_IN
 from tests.core.conftest import paint
 from tests.processes import Child
 
-Kind = Literal["index", "index again", "remove"]
+Kind = Literal["index", "index again", "remove", "store", "prune", "import"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 PICTURES: Final = 40
 """Pictures in the folder; some come and some go before every run."""
 CHANGES: Final = 16
+VECTORS: Final = "vectors.parquet"
 LATEST: Final = 1.1
 """Kills come within so many times what the work usually takes, in time or in statements."""
 
@@ -100,14 +103,22 @@ class Statements:
 
 def write(connection: Connection, work: Work) -> None:
     """Do the work; runs in a process of its own."""
+    if work.kind == "store":  # as a library does of ten thousand rows
+        faiss_index._LEAST_TAIL = CHANGES // 2  # type: ignore[misc]
+        storing._BLOCK = CHANGES  # type: ignore[misc]
     statements = Statements(work.statement)
     statements.watch()
     with opened(work.library) as library:
         connection.send("begun")
-        if work.kind == "remove":
-            files = sorted(work.photos.iterdir())
-            library.remove(random.Random(work.seed).sample(files, PICTURES // 2))
-        library.index(force=work.kind == "index again")
+        if work.kind == "prune":
+            library.cache.prune(unused=True)
+        elif work.kind == "import":
+            library.cache.import_file(work.library / VECTORS, replace=True)
+        else:
+            if work.kind == "remove":
+                files = sorted(work.photos.iterdir())
+                library.remove(random.Random(work.seed).sample(files, PICTURES // 2))
+            library.index(force=work.kind == "index again")
     connection.send(statements.count)
 
 
@@ -128,8 +139,14 @@ class Crashes:
 
     def round(self, kind: Kind) -> None:
         """Let pictures come and go, kill the work on them, check, and let the next run complete."""
-        before = self.committed()
         self._change()
+        with opened(self._library) as library:
+            if kind in ("store", "prune", "import"):
+                library.index()
+            if kind == "import":
+                library.cache.export(self._library / VECTORS)
+                library.cache.prune(unused=True)
+        before = self.committed()
         is_killed = self._kill(kind)
         tally = self.tallies[kind]
         tally.rounds += 1

@@ -7,6 +7,7 @@ import pytest
 
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.errors import LibraryError
+from mcp_vlsearch.indexes.faiss import index as faiss_index
 from mcp_vlsearch.types import PruneReport
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder
@@ -118,3 +119,37 @@ def test_a_server_that_searches_what_was_dropped_says_so(grown: Library) -> None
         grown.cache.prune(fingerprints=["mosaic 8192"])
         with pytest.raises(LibraryError, match="indexed with other settings"):
             server.search_by_text("red")
+
+
+def bases(library: Library) -> list[Path]:
+    return sorted((library.settings.library / "index").rglob("base.json"))
+
+
+def test_what_an_index_keeps_on_disk_goes_with_its_fingerprint(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faiss_index, "_LEAST_TAIL", 4)
+    library.index()
+    with Library.open(library.settings.library, max_pixels=8192) as other:
+        other.index()
+        assert len(bases(other)) == 2
+    library.cache.prune(old=True)
+    assert len(bases(library)) == 1
+    with Library.open(library.settings.library) as later:
+        assert later.search_by_image(str(photos / "0.png")).total_images == 10
+
+
+def test_a_stored_index_still_learns_what_was_removed_after_it_was_stored(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index()
+    library.remove([photos / "trip" / "1.png"])
+    monkeypatch.setattr(faiss_index, "_LEAST_TAIL", 4)
+    library.index()
+    stored = bases(library)
+    library.remove([photos / "2.png", photos / "trip" / "3.png"])
+    assert library.cache.prune().removals == 1, "the one that the stored index knows"
+    with Library.open(library.settings.library) as later:
+        found = later.search_by_text("red", top_k=100)
+        assert (found.total_images, len(found.hits)) == (8, 8)
+        assert bases(later) == stored

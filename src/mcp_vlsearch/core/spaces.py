@@ -154,6 +154,7 @@ def tell_spaces(
         now = next((r for r in records if r.fingerprint == fingerprint), None)
     else:
         now = space_for(followed(settings, database), records)
+    is_alone = len(records) == 1
     return [
         SpaceStatus(
             fingerprint=record.fingerprint,
@@ -162,7 +163,9 @@ def tell_spaces(
             precision=record.precision,
             dim=record.dim,
             vectors=spaces.found(record, folders),
-            missing=spaces.missing(record, None if record == now else now, folders),
+            missing=(
+                0 if is_alone else spaces.missing(record, None if record == now else now, folders)
+            ),
             state=state_of(record, now),
         )
         for record in records
