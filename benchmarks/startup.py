@@ -175,13 +175,21 @@ def prepare(folder: Path, model: str, pictures: int) -> tuple[dict[str, str], st
     return environment, cache
 
 
+def positive(text: str) -> int:
+    """Read a number of things of which at least one is needed."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"give 1 or more (got {text})")
+    return number
+
+
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default="storybook", help="what the servers hold")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--servers", type=int, default=8)
-    parser.add_argument("--pictures", type=int, default=24, help="in the servers' library")
+    parser.add_argument("--runs", type=positive, default=7)
+    parser.add_argument("--servers", type=positive, default=8)
+    parser.add_argument("--pictures", type=positive, default=24, help="in the servers' library")
     parser.add_argument("--out", type=Path, default=RESULTS / "startup.json")
     return parser.parse_args(given)
 

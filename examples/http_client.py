@@ -31,6 +31,8 @@ async def search(text: str) -> CallToolResult:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python http_client.py TEXT")
     result = asyncio.run(search(sys.argv[1]))
     if result.is_error or result.structured_content is None:
         sys.exit(" ".join(part.text for part in result.content if isinstance(part, TextContent)))

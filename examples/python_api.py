@@ -28,4 +28,6 @@ def main(folder: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    if len(sys.argv) != 3:
+        sys.exit("usage: python python_api.py FOLDER TEXT")
+    main(*sys.argv[1:])

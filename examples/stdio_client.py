@@ -24,7 +24,9 @@ async def search(folder: str, text: str) -> CallToolResult:
 
 
 if __name__ == "__main__":
-    result = asyncio.run(search(*sys.argv[1:3]))
+    if len(sys.argv) != 3:
+        sys.exit("usage: python stdio_client.py FOLDER TEXT")
+    result = asyncio.run(search(*sys.argv[1:]))
     if result.is_error or result.structured_content is None:
         sys.exit(" ".join(part.text for part in result.content if isinstance(part, TextContent)))
     for hit in result.structured_content["hits"]:

@@ -80,9 +80,8 @@ def resolve(group: Group, name: str) -> Callable[..., Any]:
     """
     plugins = available(group)
     if name not in plugins:
-        raise PluginError(
-            f"no {group[:-1]} is called {name!r}; there are: {', '.join(sorted(plugins))}"
-        )
+        names = sorted({*plugins, *(("off",) if group == "rewriters" else ())})
+        raise PluginError(f"no {group[:-1]} is called {name!r}; there are: {', '.join(names)}")
     return plugins[name].load()
 
 

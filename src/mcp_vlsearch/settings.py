@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
 
 from mcp_vlsearch.errors import SettingsError
+from mcp_vlsearch.files import write_whole
 
 __all__ = [
     "CONFIG_FILE",
@@ -41,6 +49,14 @@ PINNED: Final = (
 """What ``index`` writes into ``config.toml``: the choices that vectors depend on."""
 OF_A_MODEL: Final = ("precision", "dim", "max_pixels", "pooling", "image_instruction")
 """Those among them that are made for one model and say nothing about another."""
+
+_NO_SERVER: Final = "needs --encoder remote: give that"
+_UP_TO_THE_SERVER: Final = "is up to the server that the encoder 'remote' asks: give it there"
+_IDLE: Final = {
+    DEFAULT_ENCODER: dict.fromkeys(("encoder_url", "encoder_token"), _NO_SERVER),
+    "remote": dict.fromkeys(("device", "pooling"), _UP_TO_THE_SERVER),
+}
+"""By encoder: settings that it has no use for, and what to do instead."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -112,6 +128,12 @@ class Settings(BaseModel):
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
     read_only: Annotated[bool, Field(description="No tool that writes.")] = False
 
+    _flags: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def is_flag(self, name: str) -> bool:
+        """Say whether a setting was asked for by a flag: whoever does expects that it counts."""
+        return name in self._flags and getattr(self, name) != type(self).model_fields[name].default
+
 
 def load_settings(
     flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
@@ -140,9 +162,12 @@ def load_settings(
     except ValidationError as error:
         raise SettingsError(_explain(error, given, from_environment, library)) from error
     roots = tuple(_absolute(root) for root in settings.roots)
-    return _with(
-        settings, {"roots": roots}, settings.model_fields_set - (set(PINNED) - set(chosen))
+    settings = _with(
+        settings, {"roots": roots}, settings.model_fields_set - set(PINNED) | chosen.keys()
     )
+    settings._flags = frozenset(given)
+    _refuse_idle(settings)
+    return settings
 
 
 def follow_pin(settings: Settings) -> Settings:
@@ -163,7 +188,8 @@ def follow_pin(settings: Settings) -> Settings:
         checked = Settings.model_validate({**dict(settings), **values})
     except ValidationError as error:
         raise SettingsError(_explain(error, {}, {}, settings.library)) from error
-    return _with(checked, {}, settings.model_fields_set)
+    update = {name: getattr(checked, name) for name in values}
+    return _with(settings, update, settings.model_fields_set)
 
 
 def choices(settings: Settings) -> dict[str, Any]:
@@ -208,9 +234,7 @@ def pin_encoder(settings: Settings) -> None:
     for name in before.keys() - values.keys():
         del document[name]
     document.update({k: v for k, v in values.items() if before.get(k) != v})
-    beside = path.with_suffix(".tmp")
-    beside.write_text(tomlkit.dumps(document), "utf-8")
-    beside.replace(path)
+    write_whole(path, tomlkit.dumps(document))
 
 
 def _chosen(settings: Settings) -> dict[str, Any]:
@@ -237,8 +261,20 @@ def _is_of(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
 
 
 def _with(settings: Settings, values: Mapping[str, Any], chosen: set[str]) -> Settings:
-    """Return settings that are valid with other values, and with what counts as chosen."""
-    return Settings.model_construct(_fields_set=set(chosen), **{**dict(settings), **values})
+    """Return settings with other values that are valid, and with what counts as set."""
+    copy = settings.model_copy(update=values)
+    copy.model_fields_set.intersection_update(chosen)
+    return copy
+
+
+def _refuse_idle(settings: Settings) -> None:
+    """Refuse flags that the encoder does not look at.
+
+    Environment and ``config.toml`` may name such settings, for other libraries.
+    """
+    for name in filter(settings.is_flag, _IDLE.get(settings.encoder, {})):
+        flag = f"--{name.replace('_', '-')}"
+        raise SettingsError(f"{flag} {_IDLE[settings.encoder][name]}, or leave it out")
 
 
 def _model(name: str) -> str:

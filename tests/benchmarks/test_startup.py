@@ -66,3 +66,12 @@ def test_servers_that_share_have_one_process_with_the_model(
     assert auto["all RSS, MiB"] > auto["servers RSS, MiB"]
     assert off["all RSS, MiB"] == off["servers RSS, MiB"] > off["all PSS, MiB"]
     assert "Without sharing it is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["--runs", "--servers", "--pictures"])
+def test_numbers_that_measure_nothing_are_refused(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        startup.main([flag, "0"])
+    assert f"argument {flag}: give 1 or more (got 0)" in capsys.readouterr().err

@@ -240,7 +240,7 @@ def test_a_damaged_database_says_to_index_again(file: Path) -> None:
 def test_a_library_that_can_not_be_made_says_where(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(LibraryError, match=r"taken can't be made .*: give another --library"):
-        Catalog(Database(tmp_path / "taken" / "library.db")).roots()
+        Catalog(Database(tmp_path / "taken" / "library.db")).add_root("/photos")
 
 
 def test_a_folder_in_the_place_of_the_database_says_what_to_do(file: Path) -> None:

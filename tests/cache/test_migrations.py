@@ -35,7 +35,8 @@ def fail_halfway(tables: Any) -> None:
 def open_once(file: Path, *, read_only: bool = False) -> None:
     database = Database(file, read_only)
     try:
-        Catalog(database).roots()
+        with database.read() if read_only else database.write():
+            pass
     finally:
         database.close()
 

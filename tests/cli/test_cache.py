@@ -63,6 +63,13 @@ def test_a_file_that_is_no_export_is_refused_in_one_line(run: Run, tmp_path: Pat
     assert "can't be read as Parquet" in result.err
 
 
+def test_an_import_that_cannot_begin_makes_no_library(run: Run, tmp_path: Path) -> None:
+    result = run("cache", "import", tmp_path / "typo", "--library", tmp_path / "other")
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert "typo does not exist" in result.err
+    assert not (tmp_path / "other").exists()
+
+
 def test_without_pyarrow_the_extra_is_named(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -255,7 +255,9 @@ def test_remove_forgets_but_deletes_nothing(run: Run, indexed: Path) -> None:
     report = RemoveReport.model_validate_json(result.out)
     assert report == RemoveReport(removed=1, unknown=[], total_images=3)
     assert (indexed / "red.png").exists()
-    assert "1 files forgotten, 2 images left" in run("remove", indexed / "blue.png").out
+    assert "1 file forgotten, 2 images left" in run("remove", indexed / "blue.png").out
+    assert "1 file forgotten, 1 image left" in run("remove", indexed / "lime.png").out
+    assert "1 image in 1 file, 0 failed" in run("status").out
 
 
 def test_remove_names_what_was_not_known_and_fails_where_nothing_was(
@@ -287,6 +289,57 @@ def test_index_refuses_a_file_that_is_no_picture_and_makes_it_no_root(
         in (result.err.splitlines()[-1])
     )
     assert run("index", "--encoder", "colours").err.startswith("error: no library at ")
+
+
+def test_serve_refuses_a_root_that_index_would_refuse_by_the_same_words(
+    run: Run, pictures: Path, served: list[Settings]
+) -> None:
+    note = pictures / "notes.txt"
+    note.write_text("words")
+    expected = run("index", note, "--encoder", "colours")
+    refused = run("serve", "--root", pictures, "--root", note)
+    assert (refused.code, refused.err) == (expected.code, expected.err)
+    assert (expected.code, served) == (1, [])
+    assert run("serve", "--root", pictures / "red.png").code == 0
+
+
+def test_search_in_an_empty_library_says_so_before_a_model_is_loaded(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "none").mkdir()
+    run("index", tmp_path / "none", "--encoder", "colours")
+    result = run("search", "red", "--encoder", "broken")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "the library is empty: run `mcp-vlsearch index FOLDER` first\n"
+
+
+@pytest.mark.usefixtures("indexed")
+def test_search_refuses_to_exclude_what_is_searched(run: Run) -> None:
+    result = run("search", "red", "--exclude", "red")
+    assert result.code == 1
+    assert result.err.endswith(
+        "asks for what it excludes, so nothing is left of it: change one of them\n"
+    )
+
+
+@pytest.mark.parametrize("command", [("storybook",), ("demo", "--out")], ids=lambda c: c[0])
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_a_gallery_is_not_drawn_where_a_file_is(
+    run: Run, tmp_path: Path, command: tuple[str, ...], below: str
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    result = run(*command, tmp_path / "taken" / below)
+    assert result.code == 2
+    assert f"{tmp_path / 'taken'} is a file; give a folder" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["python_api.py", "stdio_client.py", "http_client.py"])
+def test_an_example_without_arguments_says_what_it_takes(name: str) -> None:
+    command = [sys.executable, str(REPOSITORY / "examples" / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"usage: python {name} [A-Z ]+\n", done.stderr)
 
 
 def test_plugins_lists_names_and_owners(run: Run) -> None:

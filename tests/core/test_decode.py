@@ -188,6 +188,38 @@ def test_one_colour_of_a_png_may_be_transparent() -> None:
     assert np.array_equal(found, colours)
 
 
+@pytest.mark.parametrize(
+    ("size", "levels", "decoded"),
+    [
+        ((640, 480), 6, (160, 120)),  # a quarter is twice the target; an eighth would be blurred
+        ((640, 480), 2, (320, 240)),  # it holds no more than a half
+        ((640, 480), 1, (640, 480)),
+        ((641, 483), 6, (321, 242)),  # of this one Pillow can't read the quarter
+    ],
+)
+def test_a_jpeg_2000_is_decoded_in_the_smallest_of_its_sizes_that_stays_sharp(
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    levels: int,
+    decoded: tuple[int, int],
+) -> None:
+    whole = picture(seed=5).resize(size, Image.Resampling.BICUBIC)
+    data = encoded(whole, "JPEG2000", num_resolutions=levels)
+    sizes: list[tuple[int, int]] = []
+    flatten = module._flatten
+
+    def look(file: ImageFile.ImageFile) -> Image.Image:
+        sizes.append(file.size)
+        return flatten(file)
+
+    monkeypatch.setattr(module, "_flatten", look)
+    found = decode(data, lambda *_: (80, 60))
+    assert sizes == [decoded]
+    assert (found.info.width, found.info.height) == size
+    assert difference(found.image, whole.resize((80, 60), Image.Resampling.BICUBIC)) < 2
+    assert open_upright(data).size == size
+
+
 def grey_file(values: NDArray[Any], kind: str) -> bytes:
     return encoded(Image.fromarray(values), kind)
 

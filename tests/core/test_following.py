@@ -124,7 +124,7 @@ def test_a_server_that_loaded_before_anything_was_indexed_takes_the_precision_of
     tmp_path: Path, photos: Path
 ) -> None:
     with opened(tmp_path) as server:
-        assert server.search_by_text("red").total_images == 0
+        server.query_vectors(["red"])
         assert precision_of(server) == "bf16"
         ChoosingEncoder.fits = "int8"
         with opened(tmp_path) as other:
@@ -140,7 +140,7 @@ def test_a_server_that_loaded_before_anything_was_indexed_takes_the_model_of_the
 ) -> None:
     settings = load_settings({"library": tmp_path / "library"}, environment={})
     with Library(settings, ChoosingEncoder) as server:
-        assert server.search_by_text("red").total_images == 0
+        server.query_vectors(["red"])
         assert server.status().encoder.model == settings.model
         with opened(tmp_path) as other:
             other.allow([photos])

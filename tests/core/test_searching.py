@@ -69,8 +69,12 @@ def test_what_is_excluded_earns_a_picture_nothing(indexed: Library, photos: Path
     assert [hit.path for hit in result.hits] == [path for path, _ in expected]
 
 
-def test_excluding_the_query_itself_still_finds_something(indexed: Library) -> None:
-    assert len(indexed.search_by_text("red", exclude="red", top_k=5).hits) == 5
+def test_a_query_that_excludes_itself_is_refused_in_one_line(indexed: Library) -> None:
+    for query, same in (("red", "red"), ("red", " #ff0000 ")):
+        with pytest.raises(QueryError, match="asks for what it excludes") as caught:
+            indexed.search_by_text(query, exclude=same)
+        assert "\n" not in str(caught.value)
+    assert indexed.search_by_text("red", alternatives=["blue"], exclude="red").hits
 
 
 def test_a_picture_finds_itself_by_path_id_data_uri_and_base64(
@@ -125,9 +129,22 @@ def test_least_relevance_cuts_the_tail(indexed: Library, photos: Path) -> None:
     assert 0 < len(strong) < len(everything)
 
 
-def test_an_empty_library_finds_nothing(library: Library) -> None:
-    result = library.search_by_text("red")
-    assert (result.hits, result.total_images) == ([], 0)
+def test_an_empty_library_finds_nothing_and_needs_no_model_for_that(
+    library: Library, photos: Path
+) -> None:
+    image = str(photos / "0.png")
+    for result in (
+        library.search_by_text("red", alternatives=["lime"]),
+        library.search_by_image(image),
+        library.search_by_image(image, text="red"),
+    ):
+        assert (result.hits, result.total_images, result.searched_images) == ([], 0, 0)
+    assert library.search_by_text("red", alternatives=["lime"]).queries == ["red", "lime"]
+    assert library.status().encoder.state == "not loaded"
+    with pytest.raises(QueryError, match="1 to 100"):
+        library.search_by_text("red", top_k=0)
+    with pytest.raises(RootError, match="outside the roots"):
+        library.search_by_image("/etc/passwd")
 
 
 @pytest.mark.parametrize(
@@ -166,12 +183,15 @@ def test_an_empty_query_and_a_wild_top_k_are_refused(indexed: Library) -> None:
 
 
 def test_an_unknown_rewriter_is_refused_with_the_names_there_are(indexed: Library) -> None:
-    with pytest.raises(PluginError, match="template"):
+    with pytest.raises(PluginError, match="there are: off, template"):
         indexed.search_by_text("red", rewrite="model")
 
 
-def test_a_model_that_fails_to_load_fails_each_search_with_its_own_words(tmp_path: Path) -> None:
-    with Library.open(tmp_path / "other", encoder="mosaic", model="broken") as library:
+def test_a_model_that_fails_to_load_fails_each_search_with_its_own_words(
+    indexed: Library, tmp_path: Path
+) -> None:
+    assert indexed.status().images
+    with Library.open(tmp_path / "library", encoder="mosaic", model="broken") as library:
         for _ in range(2):
             with pytest.raises(EncoderError, match="give another --model"):
                 library.search_by_text("red")
@@ -273,6 +293,49 @@ def test_status_of_a_server_with_roots_counts_what_it_may_see(
             fenced.search_by_text("red")
     with Library.open(tmp_path / "library", roots=[photos]) as everything:
         assert everything.status().files == 32
+
+
+def test_a_server_with_roots_forgets_and_counts_nothing_outside_them(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    indexed._catalog.remove_roots([str(photos)])
+    (photos / "trip" / "out").symlink_to(photos / "0.png")
+    with Library.open(tmp_path / "library", roots=[photos / "trip"]) as fenced:
+        for outside in (photos / "0.png", photos, photos / "trip" / ".." / "0.png", tmp_path / "x"):
+            with pytest.raises(RootError, match="lies outside the roots"):
+                fenced.remove([photos / "trip" / "1.png", outside])
+        assert fenced.status().files == 5, "nothing is forgotten if one path is refused"
+        assert fenced.remove([photos / "trip" / "out"]).removed == 0
+        removed = fenced.remove([photos / "trip" / "1.png", photos / "trip" / "gone.png"])
+        assert (removed.removed, removed.total_images) == (1, 4)
+        assert removed.unknown == [str(photos / "trip" / "gone.png")]
+        assert fenced.index([photos / "trip" / "1.png"]).total_images == 5
+    assert indexed.status().files == 30
+
+
+def test_reading_makes_no_library(tmp_path: Path, photos: Path) -> None:
+    place = tmp_path / "nowhere" / "library"
+    flags = {"encoder": "mosaic", "model": "colours"}
+    with Library.open(place, roots=[photos], **flags) as library:
+        assert library.status().images == 0
+        assert not library.knows(photos)
+        for result in (
+            library.search_by_text("red", filters=Filters(folder=str(photos), min_width=3)),
+            library.search_by_image(str(photos / "0.png")),
+        ):
+            assert (result.hits, result.total_images) == ([], 0)
+        assert library.image_vectors([photos / "0.png"]) == {}
+        assert not place.parent.exists()
+        with Library.open(place, **flags) as other:
+            other.allow([photos])
+            assert other.index().added == 10
+        assert library.search_by_text("red").total_images == 10, "it is there now"
+        assert library.status().images == 10
+    with Library.open(tmp_path / "third", **flags) as library:
+        assert library.status().images == 0
+        library.allow([photos])
+        assert Library.is_at(tmp_path / "third")
+        assert library.index().added == 10
 
 
 def test_relevance_survives_a_forced_run_of_another_process(

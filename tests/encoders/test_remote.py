@@ -18,7 +18,7 @@ from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders import endpoint
 from mcp_vlsearch.encoders.endpoint import CONCURRENT, Endpoint
 from mcp_vlsearch.encoders.remote import RemoteEncoder
-from mcp_vlsearch.errors import EncoderError, SettingsError, UnreachableError
+from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, SettingsError, UnreachableError
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.testing import check_encoder
 from tests.encoders.tiny import one_line, photo
@@ -318,6 +318,48 @@ def test_a_read_only_or_missing_library_is_not_written_to(url: str, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "remote.json").write_text("{damaged")
     assert make(url, tmp_path).fingerprint == expected
+
+
+def test_a_server_that_was_met_before_there_was_a_library_is_remembered_with_its_vectors(
+    served: Served, url: str, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    served.noise = 0.02
+    first = make(url, library)
+    first.encode_queries([Query("cat")])
+    assert not library.exists()
+    library.mkdir()
+    first.encode_images([photo(1, 64, 64)])
+    assert {make(url, library).fingerprint for _ in range(5)} == {first.fingerprint}
+    assert [file.name for file in library.iterdir()] == ["remote.json"]
+
+
+def out_of_memory() -> Answer:
+    error = {"message": "not enough\nmemory", "type": "out_of_memory"}
+    return Answer({"error": error}, 503, {"x-should-retry": "false"})
+
+
+def test_where_a_server_has_too_little_memory_for_all_at_once_fewer_are_sent(
+    served: Served, url: str, pauses: list[float]
+) -> None:
+    encoder = make(url)
+    pictures = [photo(seed, 64, 64) for seed in range(9)]
+    expected = encoder.encode_images(pictures)
+    served.sent.clear()
+    served.refusals = [out_of_memory() for _ in range(2)]
+    np.testing.assert_allclose(encoder.encode_images(pictures), expected, atol=1e-6)
+    assert (served.refusals, pauses) == ([], [])
+
+
+def test_a_server_whose_memory_is_too_short_for_one_is_said_to_be_out_of_memory(
+    served: Served, url: str, pauses: list[float]
+) -> None:
+    encoder = make(url)
+    served.refusals = [out_of_memory() for _ in range(100)]
+    with pytest.raises(OutOfMemoryError, match="not enough memory") as caught:
+        encoder.encode_images([photo(seed, 64, 64) for seed in range(3)])
+    assert url in one_line(caught)
+    assert pauses == []
 
 
 def test_a_model_that_is_not_served_is_named_with_those_that_are(url: str) -> None:

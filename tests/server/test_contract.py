@@ -87,6 +87,11 @@ async def test_every_parameter_is_described_and_bounded(tools: dict[str, Tool], 
                 assert kind in ("boolean", None), key
 
 
+@pytest.mark.parametrize("name", PARAMETERS)
+async def test_tools_take_nothing_but_what_they_list(tools: dict[str, Tool], name: str) -> None:
+    assert tools[name].input_schema["additionalProperties"] is False
+
+
 async def test_choices_are_those_of_the_contract(tools: dict[str, Tool]) -> None:
     properties = tools["search_by_text"].input_schema["properties"]
     rewrite, null = properties["rewrite"]["anyOf"]

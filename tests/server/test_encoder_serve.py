@@ -26,7 +26,7 @@ from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.encoders.qwen3_vl import Qwen3VLEncoder
 from mcp_vlsearch.encoders.remote import RemoteEncoder
 from mcp_vlsearch.encoders.wire import data_uri
-from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, SettingsError
 from mcp_vlsearch.plugins import BUILT_IN
 from mcp_vlsearch.server.encoder import encoder_app, serve_encoder
 from mcp_vlsearch.settings import Settings, load_settings
@@ -400,6 +400,20 @@ def test_another_instruction_or_model_is_found_out_at_the_start(serve: Serve) ->
     assert remote(url, query_instruction=QUERY.rstrip(".")).dim == 49
 
 
+def test_a_pixel_budget_that_our_server_would_not_heed_is_refused_if_a_flag_asks_for_it(
+    serve: Serve, tmp_path: Path
+) -> None:
+    url = serve()
+    given: dict[str, Any] = {"library": tmp_path, "encoder": "remote", "encoder_url": url}
+    flags = {**given, "model": "colours", "max_pixels": 4096}
+    refused = pytest.raises(SettingsError, match=f"--max-pixels is up to {url}: give it there")
+    with Library(load_settings(flags, environment={})) as library, refused:
+        library.query_vectors(["red"])
+    del flags["max_pixels"]
+    with Library(load_settings(flags, {"MCP_VLSEARCH_MAX_PIXELS": "4096"})) as library:
+        assert len(library.query_vectors(["red"])) == 1
+
+
 def test_an_encoder_that_fails_to_load_is_said_at_once(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -408,6 +422,25 @@ def test_an_encoder_that_fails_to_load_is_said_at_once(
     with pytest.raises(EncoderError, match="the model is broken: give another --model"):
         remote(serve(model="broken"), model="broken")
     assert pauses == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (OutOfMemoryError("not enough memory to encode a batch: use less"), "encode a batch"),
+        (MemoryError(), "not enough memory for this request"),
+    ],
+)
+def test_out_of_memory_arrives_as_that(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, raised: Exception, words: str
+) -> None:
+    def full(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(MosaicEncoder, "encode_images", full)
+    far = remote(serve())
+    with pytest.raises(OutOfMemoryError, match=words):
+        far.encode_images([photo(1, 32, 32)])
 
 
 def test_health_says_where_the_encoder_stands_without_waiting(serve: Serve) -> None:

@@ -1,5 +1,6 @@
 """Servers over stdio share one process that holds the model, and lose no call when it dies."""
 
+import hmac
 import json
 import os
 import signal
@@ -19,10 +20,11 @@ from mcp import Client, StdioServerParameters
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from mcp_vlsearch.encoders.address import Address, Place
 from mcp_vlsearch.encoders.sharing import _key, find_or_start
 from mcp_vlsearch.errors import EncoderError
 from mcp_vlsearch.server import shared
-from mcp_vlsearch.server.shared import UntilIdle
+from mcp_vlsearch.server.shared import Notice, Proving, UntilIdle
 from mcp_vlsearch.settings import load_settings
 
 from .conftest import PATIENCE
@@ -62,8 +64,12 @@ def processes(loads: Path) -> list[int]:
     return [int(line) for line in loads.read_text().split()]
 
 
+def address_files(tmp_path: Path) -> list[Path]:
+    return list(tmp_path.rglob("shared/*.json"))
+
+
 def address_file(tmp_path: Path) -> Path:
-    (file,) = tmp_path.rglob("shared/*.json")
+    (file,) = address_files(tmp_path)
     return file
 
 
@@ -90,14 +96,14 @@ async def test_no_call_is_lost_when_the_process_is_killed_in_the_middle(
     sharing: dict[str, str], command: list[str], loads: Path, pictures: Path, tmp_path: Path
 ) -> None:
     pipe = tmp_path / "hang"
-    os.mkfifo(pipe)
+    pipe.touch()  # nothing is held up yet
     environment = {**sharing, "FAKE_HANG": str(pipe)}
     server = StdioServerParameters(command=command[0], args=command[1:], env=environment)
     reports: list[Any] = []
     found: list[str] = []
 
     async def index(client: Client) -> None:
-        reports.append(data_of(await client.call_tool("index_images")))
+        reports.append(data_of(await client.call_tool("index_images", {"force": True})))
 
     async def search(client: Client) -> None:
         await client.call_tool("search_by_text", {"query": "blue"})
@@ -117,6 +123,9 @@ async def test_no_call_is_lost_when_the_process_is_killed_in_the_middle(
     with anyio.fail_after(2 * PATIENCE):
         async with AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(Client(server)) for _ in range(8)]
+            await clients[0].call_tool("index_images")
+            pipe.unlink()
+            os.mkfifo(pipe)
             async with anyio.create_task_group() as group:
                 group.start_soon(index, clients[0])
                 for client in clients[1:]:
@@ -133,7 +142,7 @@ async def test_only_the_user_can_read_the_token_and_only_the_token_lets_in(
     server: StdioServerParameters, tmp_path: Path, loads: Path
 ) -> None:
     async with Client(server) as client:
-        await client.call_tool("search_by_text", {"query": "red"})
+        await client.call_tool("index_images")
     file = address_file(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -141,10 +150,10 @@ async def test_only_the_user_can_read_the_token_and_only_the_token_lets_in(
     assert content["url"].startswith("http://127.0.0.1:")
     health = f"{content['url']}/health"
     assert httpx2.get(health, trust_env=False).status_code == 401
-    token = {"authorization": f"Bearer {content['token']}"}
+    token = {"authorization": f"Bearer {content['secret']}"}
     assert httpx2.get(health, headers=token, trust_env=False).status_code == 200
     (process,) = processes(loads)
-    assert content["token"] not in Path(f"/proc/{process}/cmdline").read_text()
+    assert content["secret"] not in Path(f"/proc/{process}/cmdline").read_text()
 
 
 @pytest.mark.anyio
@@ -190,31 +199,49 @@ def test_servers_that_see_other_devices_share_no_process(
     assert (keys[0] != keys[1]) is matters
 
 
-def test_a_process_that_ends_removes_its_file_and_not_that_of_one_being_started(
+@pytest.mark.anyio
+async def test_no_call_is_lost_when_the_process_ends_by_itself_between_calls(
+    server: StdioServerParameters, loads: Path, tmp_path: Path
+) -> None:
+    async with Client(server) as client:
+        await client.call_tool("index_images")
+        (first,) = processes(loads)
+        os.kill(first, signal.SIGTERM)  # as it does to itself once it was idle for long
+        with Place(address_file(tmp_path)).lock().acquire(timeout=PATIENCE):
+            assert not address_files(tmp_path), "taken back"
+        found = await client.call_tool("search_by_text", {"query": "red"})
+    assert names_of(found)[0] == "red.png"
+    assert len(processes(loads)) == 2
+
+
+def test_a_process_takes_its_address_back_before_it_ends_and_never_tells_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[bool] = []
+    place = Place(tmp_path / "key.auto.json")
+    with place.lock():
+        notice = Notice(place, "http://127.0.0.1:1", "secret")
+        notice.tell("auto")
+        notice.tell("bf16")
+        assert place.find() == Address("http://127.0.0.1:1", "secret", "bf16")
+        there: list[bool] = []
+        signalled = "mcp_vlsearch.server.shared.os.kill"
+        monkeypatch.setattr(
+            signalled, lambda *_: there.append((tmp_path / "key.auto.json").exists())
+        )
+        shared._end(notice)
+        assert there == [False]
+        notice.tell("int8")
+        assert not (tmp_path / "key.auto.json").exists()
 
-    def start(_: object, file: Path) -> tuple[str, str]:
-        """Start as another one ends, whose file is about to be replaced."""
-        file.write_text(json.dumps({"url": "http://127.0.0.1:1", "token": "old"}))
-        ending = threading.Thread(target=shared._forget, args=(file, "old"))
-        ending.start()
-        ending.join()
-        seen.append(file.exists())
-        file.write_text(json.dumps({"url": "http://127.0.0.1:1", "token": "new"}))
-        return "http://127.0.0.1:1", "new"
 
-    monkeypatch.setattr("mcp_vlsearch.encoders.sharing._start", start)
-    monkeypatch.setattr("mcp_vlsearch.encoders.sharing.user_cache_path", lambda *_, **__: tmp_path)
-    monkeypatch.setattr(shared, "_LOCKED", 0.0)
-    find_or_start(load_settings({"library": tmp_path}, environment={}))
-    assert seen == [True]
-    file = address_file(tmp_path)
-    shared._forget(file, "old")
-    assert "new" in file.read_text()
-    shared._forget(file, "new")
-    assert not file.exists()
+def test_the_process_proves_itself_without_being_told_its_secret() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("the application")(scope, receive, send)
+
+    client = TestClient(Proving(app, "http://here", "secret"))
+    expected = hmac.digest(b"secret", b"http://here 123", "sha256").hex()
+    assert client.get("/proof", params={"nonce": "123"}).json() == {"proof": expected}
+    assert client.get("/health").text == "the application"
 
 
 class Clock:

@@ -116,6 +116,12 @@ async def test_a_picture_is_found_by_path_id_and_bytes(library: Library, picture
         ),
         ("search_by_image", {"image": "https://example.com/a.jpg"}, "https: addresses are not"),
         ("search_by_image", {"image": "0123456789abcdef"}, "no image 0123456789abcdef in this"),
+        (
+            "search_by_text",
+            {"query": "red", "limit": 3},
+            "search_by_text has no argument 'limit': it takes query, top_k, alternatives, exclude,",
+        ),
+        ("library_status", {"a\nb": 1}, "library_status has no argument 'a\\nb': it takes none"),
         ("no_such_tool", {}, "Unknown tool: no_such_tool"),
     ],
 )

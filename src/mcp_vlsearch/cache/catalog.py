@@ -150,6 +150,11 @@ class Catalog:
         with self._database.read() as connection:
             return Counts(*connection.execute(query, those.parameters * 3).fetchone())
 
+    def any_entry(self) -> bool:
+        """Say whether there is an image that can be found, under whichever fingerprint."""
+        with self._database.read() as connection:
+            return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM entries)").fetchone()[0])
+
     def indexed_with(self) -> str | None:
         """Return the encoder and settings that were last indexed with, as words."""
         query = """SELECT model, precision, dim FROM fingerprints

@@ -25,10 +25,11 @@ _CACHE_KIB: Final = 32 * 1024
 
 
 class Database:
-    """One ``library.db``, opened (and made, unless ``read_only``) at first use.
+    """One ``library.db``, opened at first use, and made by the first write unless ``read_only``.
 
-    Every thread gets its own connection, which ends with the thread. Any number of readers in any
-    number of processes work beside one writer; each sees what was committed when it began.
+    Until then there is nothing in it to read. Every thread gets its own connection, which ends with
+    the thread. Any number of readers in any number of processes work beside one writer; each sees
+    what was committed when it began.
     """
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
@@ -47,7 +48,7 @@ class Database:
         Inside :meth:`write` it is that transaction. Raises :class:`LibraryError`.
         """
         with _explained(self.path):
-            session = self._session()
+            session = self._session(make=False)
             connection = session.connection
             if connection.in_transaction:
                 yield connection
@@ -66,7 +67,7 @@ class Database:
         another process writes for too long, :class:`LibraryError` for what else goes wrong.
         """
         with _explained(self.path):
-            session = self._session()
+            session = self._session(make=True)
             if session.writing:
                 yield session.tables
                 return
@@ -99,7 +100,7 @@ class Database:
         Readers go on. What one of them still looks at is given back when it is done.
         """
         with _explained(self.path):
-            connection = self._session().connection
+            connection = self._session(make=True).connection
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -111,48 +112,67 @@ class Database:
                 session.connection.close()
             self._sessions.clear()
 
-    def _session(self) -> "_Session":
+    def _session(self, make: bool) -> "_Session":
         if self._closed:
             raise LibraryError(f"{self.path.parent} is closed: open the library again")
         session: _Session | None = getattr(self._local, "session", None)
-        if session is None:
+        if session is None or (session.is_idle_stand_in and (make or self.path.exists())):
             with self._opening:
-                session = self._local.session = self._open()
+                session = self._local.session = self._open(make)
         return session
 
-    def _open(self) -> "_Session":
-        if self._read_only and not self.path.exists():
-            raise LibraryError(
-                f"{self.path} does not exist: index a folder into this library first"
-            )
+    def _open(self, make: bool) -> "_Session":
+        if not self.path.exists():
+            if self._read_only:
+                raise LibraryError(
+                    f"{self.path} does not exist: index a folder into this library first"
+                )
+            if not make:
+                return self._opened(_Session(None))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(
                 f"{self.path.parent} can't be made ({error.strerror}): give another --library"
             ) from error
-        session = _Session(self.path, self._read_only)
-        if not self._migrated:
+        session = self._opened(_Session(self.path, self._read_only))
+        self._migrated = True
+        return session
+
+    def _opened(self, session: "_Session") -> "_Session":
+        if session.is_stand_in or not self._migrated:
             migrate(session.tables, read_only=self._read_only)
-            self._migrated = True
         self._sessions.add(session)
         return session
 
 
 class _Session:
-    """A thread's connection, closed when the thread ends and its session is collected."""
+    """A thread's connection, closed when the thread ends and its session is collected.
 
-    def __init__(self, path: Path, read_only: bool) -> None:
-        self.connection = _connect_to_read(path) if read_only else _connect(path, "mode=rwc")
+    Without a path it is a stand-in, in memory, for a library that is not there yet.
+    """
+
+    def __init__(self, path: Path | None, read_only: bool = False) -> None:
+        if path is None:
+            self.connection = sqlite3.connect(
+                ":memory:", isolation_level=None, check_same_thread=False
+            )
+        else:
+            self.connection = _connect_to_read(path) if read_only else _connect(path, "mode=rwc")
+        self.is_stand_in = path is None
         self.writing = False
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self.connection.execute("PRAGMA foreign_keys = ON")
-        if not read_only:
+        if path is not None and not read_only:
             self.connection.execute("PRAGMA journal_mode = WAL")
             # Safe against crashes of the process; a power cut may take the last batches, no more.
             self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.create_function("distance_km", 4, _distance_km, deterministic=True)
         self.tables = sqlite_utils.Database(self.connection, execute_plugins=False)
+
+    @property
+    def is_idle_stand_in(self) -> bool:
+        return self.is_stand_in and not self.connection.in_transaction
 
     def __del__(self) -> None:
         # Python 3.13 and later warn of connections that are left to the collector.

@@ -71,11 +71,6 @@ class Spaces:
             for record in records
         ]
 
-    def any_entries(self) -> bool:
-        """Say whether any image can be found."""
-        with self._database.read() as connection:
-            return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM entries)").fetchone()[0])
-
     def complete(self, space: SpaceRecord, other: SpaceRecord | None) -> bool:
         """Say whether each image of the other space, or of any, is in this one or failed in it."""
         lacked = _lacked(space, other)

@@ -12,7 +12,7 @@ import typer
 
 from mcp_vlsearch.cli.frame import print_json, settings_from
 from mcp_vlsearch.cli.interview import Answer, Kind, Question, interview
-from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
+from mcp_vlsearch.cli.options import ENCODING, WithJson, given_folder, only, takes
 from mcp_vlsearch.cli.progress import shown
 from mcp_vlsearch.core.progress import Meter
 
@@ -29,7 +29,9 @@ def demo(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for pictures, library and contact sheet.", metavar="DIR", parser=given_path
+            help="Folder for pictures, library and contact sheet.",
+            metavar="DIR",
+            parser=given_folder,
         ),
     ] = Path("demo"),
     count: Annotated[int, typer.Option(help="How many scenes.", min=len(_KINDS), max=10_000)] = 48,

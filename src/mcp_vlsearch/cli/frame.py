@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from mcp_vlsearch.plugins import Group
     from mcp_vlsearch.settings import Settings
 
-__all__ = ["UsageError", "note", "opened", "print_json", "print_table", "settings_from"]
+__all__ = [
+    "UsageError",
+    "counted",
+    "note",
+    "opened",
+    "print_json",
+    "print_table",
+    "settings_from",
+]
 
 _PLUGIN_FLAGS: "Mapping[str, Group]" = {
     "encoder": "encoders",
@@ -66,6 +74,11 @@ def opened(flags: Mapping[str, Any], *, may_make: bool = False) -> "Iterator[Lib
         )
     with Library(settings) as library:
         yield library
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number with what is counted, such as "1 file" and "2 files"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def note(text: str) -> None:

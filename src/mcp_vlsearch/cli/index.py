@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import note, opened, print_json, print_table, settings_from
+from mcp_vlsearch.cli.frame import counted, note, opened, print_json, print_table, settings_from
 from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
 from mcp_vlsearch.errors import CancelledError
@@ -81,9 +81,9 @@ def _show_report(result: "IndexReport", encoder: "EncoderStatus") -> None:
         for name in ("added", "updated", "moved", "unchanged", "removed", "failed")
     }
     files = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    typer.echo(f"{result.scanned} files scanned{': ' if files else ''}{files}")
+    typer.echo(f"{counted(result.scanned, 'file')} scanned{': ' if files else ''}{files}")
     typer.echo(
-        f"{result.total_images} images in the library; {result.encoded} encoded, "
+        f"{counted(result.total_images, 'image')} in the library; {result.encoded} encoded, "
         f"{result.from_cache} from the cache, in {result.seconds:.1f} s"
     )
     typer.echo(f"encoder: {encoder.model} in {encoder.precision} on {encoder.device}")

@@ -11,7 +11,17 @@ from typing import Annotated, Any, Final
 
 import typer
 
-__all__ = ["ENCODING", "FILTERS", "INDEXING", "SETTINGS", "WithJson", "given_path", "only", "takes"]
+__all__ = [
+    "ENCODING",
+    "FILTERS",
+    "INDEXING",
+    "SETTINGS",
+    "WithJson",
+    "given_folder",
+    "given_path",
+    "only",
+    "takes",
+]
 
 WithJson = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON, the same as the MCP tool's.")
@@ -23,6 +33,15 @@ def given_path(text: str | Path) -> Path:
     if not str(text).strip():
         raise typer.BadParameter("the path is empty; is a variable of the shell not set?")
     return Path(text)
+
+
+def given_folder(text: str | Path) -> Path:
+    """Return the path of a folder that may have to be made; it can't be where a file is."""
+    path = given_path(text)
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise typer.BadParameter(f"{place} is a file; give a folder")
+    return path
 
 
 def _option(kind: object, flag: str, text: str, panel: str, metavar: str | None = None) -> object:

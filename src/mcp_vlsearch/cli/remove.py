@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import note, opened, print_json
+from mcp_vlsearch.cli.frame import counted, note, opened, print_json
 from mcp_vlsearch.cli.options import WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import working
 
@@ -31,7 +31,8 @@ def remove(
         print_json(result)
     else:
         typer.echo(
-            f"{result.removed} files forgotten, {result.total_images} images left; "
+            f"{counted(result.removed, 'file')} forgotten, "
+            f"{counted(result.total_images, 'image')} left; "
             "no file was deleted"
         )
     return 1 if len(result.unknown) == len(paths) else 0

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import UsageError, note, opened, print_json, print_table
+from mcp_vlsearch.cli.frame import UsageError, counted, note, opened, print_json, print_table
 from mcp_vlsearch.cli.options import ENCODING, FILTERS, WithJson, only, takes
 from mcp_vlsearch.cli.progress import working
 
@@ -114,17 +114,17 @@ def _show(result: "SearchResult") -> None:
         note("the library is empty: run `mcp-vlsearch index FOLDER` first")
         return
     if not result.searched_images:
-        note(f"none of {result.total_images} images passes the filters")
+        note(f"none of {counted(result.total_images, 'image')} passes the filters")
         return
     if not result.hits:
-        note(f"no hit among {result.searched_images} images")
+        note(f"no hit among {counted(result.searched_images, 'image')}")
         return
     print_table(
         ("rank", "score", "relevance", "path"),
         [(h.rank, f"{h.score:.3f}", h.relevance, _where(h.path, h.part)) for h in result.hits],
     )
     note(
-        f"{len(result.hits)} of {result.searched_images} images searched, "
+        f"{len(result.hits)} of {counted(result.searched_images, 'image')} searched, "
         f"{result.total_images} in all, in {result.seconds:.2f} s"
     )
 

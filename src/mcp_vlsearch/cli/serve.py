@@ -58,7 +58,14 @@ def serve(
 
 
 def _check(settings: "Settings") -> None:
-    """Refuse a root that is not there, unless the library knows it from when its drive was."""
+    """Refuse a root that is a file of another kind than pictures, and one that is not there.
+
+    The library may know that from when its drive was.
+    """
+    from mcp_vlsearch.core.roots import real, refuse_other_files
+
+    for root in settings.roots:
+        refuse_other_files(real(root))
     missing = [root for root in settings.roots if not os.access(root, os.F_OK)]
     if not missing:
         return

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import opened, print_json
+from mcp_vlsearch.cli.frame import counted, opened, print_json
 from mcp_vlsearch.cli.options import ENCODING, WithJson, only, takes
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def _show(result: "LibraryStatus") -> None:
     dim = f", {encoder.dim} dimensions" if encoder.dim else ""
     rows = {
         "library": result.library,
-        "holds": f"{result.images} images in {result.files} files, {result.failed} failed",
+        "holds": f"{counted(result.images, 'image')} in {counted(result.files, 'file')}, "
+        f"{result.failed} failed",
         "database": f"{result.database_bytes / 2**20:.1f} MiB",
         "encoder": f"{encoder.name}, {encoder.model}{dim}",
         "runs as": f"{encoder.precision} on {encoder.device}, {encoder.state}",
@@ -46,6 +47,6 @@ def _show(result: "LibraryStatus") -> None:
         typer.echo(f"{'space':<9} {space.fingerprint[:16]}: {made}; {found}")
     for root in result.roots:
         offline = "" if root.online else ", offline"
-        typer.echo(f"{'root':<9} {root.path} ({root.files} files{offline})")
+        typer.echo(f"{'root':<9} {root.path} ({counted(root.files, 'file')}{offline})")
     if not result.roots:
         typer.echo(f"{'root':<9} none yet: mcp-vlsearch index FOLDER")

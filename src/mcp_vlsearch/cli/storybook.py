@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import print_json
-from mcp_vlsearch.cli.options import WithJson, given_path, only, takes
+from mcp_vlsearch.cli.frame import counted, print_json
+from mcp_vlsearch.cli.options import WithJson, given_folder, only, takes
 from mcp_vlsearch.cli.progress import working
 from mcp_vlsearch.core.progress import Meter
 
@@ -26,7 +26,7 @@ class PairChoice(StrEnum):
 @takes(flags=only("library"))
 def storybook(
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder to draw into.", parser=given_path)
+        Path, typer.Argument(metavar="OUT", help="Folder to draw into.", parser=given_folder)
     ],
     *,
     count: Annotated[int, typer.Option(help="How many scenes.", min=1, max=1_000_000)] = 48,
@@ -50,5 +50,5 @@ def storybook(
     if json:
         print_json({"images": count, "captions": str(captions)})
     else:
-        typer.echo(f"{count} scenes in {out}, captions in {captions}")
+        typer.echo(f"{counted(count, 'scene')} in {out}, captions in {captions}")
     return 0

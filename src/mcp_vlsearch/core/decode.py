@@ -9,7 +9,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -22,6 +22,7 @@ from PIL import (
     Image,
     ImageCms,
     ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -54,7 +55,7 @@ _TRANSPOSE: Final = {
 """How to turn a picture upright, by EXIF orientation."""
 
 _DRAFT_MARGIN: Final = 2
-"""A JPEG is decoded at no less than so many times the target, so that resizing stays sharp."""
+"""JPEG and JPEG 2000 are decoded at no less than so many times the target: resizing stays sharp."""
 
 _PILLOW: Final = r"PIL\."
 _IGNORE: Final = ("ignore", None, Warning, re.compile(_PILLOW), 0)
@@ -91,6 +92,7 @@ def decode(data: bytes, target_size: Callable[[int, int], tuple[int, int]]) -> D
         width, height = file.size[::-1] if metadata.orientation > 4 else file.size
         target = target_size(width, height)
         with _readable():
+            file = _halved(data, file, target[::-1] if metadata.orientation > 4 else target)
             image = _render(file, metadata.orientation, target)
     name = file.format or ""
     info = ImageInfo(
@@ -133,10 +135,29 @@ def _in_turn(file: ImageFile.ImageFile) -> Iterator[None]:
 
 
 def _read(file: ImageFile.ImageFile) -> Metadata:
-    if not isinstance(file, JpegImagePlugin.JpegImageFile):
+    if not isinstance(file, JpegImagePlugin.JpegImageFile | Jpeg2KImagePlugin.Jpeg2KImageFile):
         # In other formats EXIF may come after the pixels, and loading may turn the picture already.
         file.load()
     return read_metadata(file)
+
+
+def _halved(data: bytes, file: ImageFile.ImageFile, size: tuple[int, int]) -> ImageFile.ImageFile:
+    """Return a JPEG 2000 in the smallest of its own sizes that still is sharp when resized.
+
+    It holds a half, a quarter and so on of itself. How far that goes, only decoding tells; Pillow
+    fails on some odd sizes, too.
+    """
+    if isinstance(file, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        room = min(
+            there // (_DRAFT_MARGIN * wanted) for there, wanted in zip(file.size, size, strict=True)
+        )
+        for halvings in range(room.bit_length() - 1, 0, -1):
+            smaller = _open(data)
+            smaller.reduce = halvings  # type: ignore[assignment,method-assign]
+            with suppress(OSError):
+                smaller.load()
+                return smaller
+    return file
 
 
 def _render(

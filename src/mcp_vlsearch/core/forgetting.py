@@ -6,21 +6,31 @@ from pathlib import Path
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.core.roots import absolute, real
+from mcp_vlsearch.core.roots import Roots, absolute, real
 from mcp_vlsearch.types import RemoveReport
 
 __all__ = ["forget"]
 
 
-def forget(database: Database, catalog: Catalog, paths: Sequence[str | Path]) -> RemoveReport:
-    """Forget files, or all files below folders; a root that is named is no root any more."""
+def forget(
+    database: Database, catalog: Catalog, paths: Sequence[str | Path], fence: Roots | None
+) -> RemoveReport:
+    """Forget files, or all files below folders; a root that is named is no root any more.
+
+    With a ``fence`` nothing outside of it can be forgotten; raises :class:`RootError` for such a
+    path, and forgets nothing.
+    """
     files: set[str] = set()
     unknown = []
     with database.write():
         roots = catalog.roots()
         for path in paths:
             # A link that is known by its own path is meant itself, not what it leads to.
-            found = catalog.known(absolute(path)) or catalog.known(real(path))
+            places = [absolute(path), real(path)]
+            if fence and not any(map(fence.of, places)):
+                fence.check(path)
+            inside = (place for place in places if fence is None or fence.of(place))
+            found = next(filter(None, map(catalog.known, inside)), {})
             files |= found.keys()
             if not found and real(path) not in roots:
                 unknown.append(os.fspath(path))

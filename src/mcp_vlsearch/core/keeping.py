@@ -49,13 +49,16 @@ class Keeper:
         the file's encoder and model. Raises :class:`LibraryError`, and :class:`MissingExtraError`
         without pyarrow.
         """
-        from mcp_vlsearch.core.moving import import_vectors
+        from mcp_vlsearch.core.moving import check_file, import_vectors
 
         self._must_write()
+        check_file(Path(file), report)  # before a library is made for nothing
         self._settings.library.mkdir(parents=True, exist_ok=True)
         with writer_lock(self._settings.library, report):
             done = import_vectors(self._database, Path(file), replace, report)
-            if not is_pinned(self._settings.library) and not self._spaces.any_entries():
+            if not is_pinned(self._settings.library) and not any(
+                space.entries for space in self._spaces.all()
+            ):
                 go_over(self._settings, self._named(done.fingerprint), self._spaces)
             return done
 

@@ -1,6 +1,7 @@
 """The facade that every face uses: open a library, index, search, look at its state, remove."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +19,12 @@ from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.keeping import Keeper
-from mcp_vlsearch.core.overview import overview
+from mcp_vlsearch.core.overview import overview, seen
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
-from mcp_vlsearch.core.searching import Searcher, SearchRequest
+from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.spaces import OpenSpace, SpaceSlot, settle
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
@@ -138,7 +139,7 @@ class Library:
             self._encoder.follow()  # whoever had the lock may have been the first to index
             space = self._spaces.current(report)
             spaces = Spaces(self._database)
-            if not spaces.any_entries():
+            if not self._catalog.any_entry():
                 pin_encoder(follow_pin(self.settings))
             indexer = Indexer(
                 self._database,
@@ -152,7 +153,7 @@ class Library:
             result = indexer.run(resolved, recursive, force)
             settle(self.settings, self._encoder.settings, space.embeddings.fingerprint, spaces)
         space.index.settle(report)
-        return result
+        return seen(result, self._catalog, self._fence())
 
     def search_by_text(
         self,
@@ -174,7 +175,7 @@ class Library:
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(lambda _: request, filters, report)
+        return self._search(request, report)
 
     def search_by_image(
         self,
@@ -194,25 +195,23 @@ class Library:
         """
         roots = self._roots()
         given = find_picture(image, roots, self._catalog)
+        bare = SearchRequest(
+            texts=(text,) if text.strip() else (),
+            top_k=top_k,
+            filters=filters,
+            min_relevance=min_relevance,
+        )
 
-        def request(space: OpenSpace) -> SearchRequest:
-            vector = None if text.strip() else space.embeddings.vector(given.image_id)
-            picture = None
-            if vector is None:
-                data = given.data
-                if data is None:
-                    data = read_known(given.image_id, roots, self._catalog)
-                picture = open_upright(data)
-            return SearchRequest(
-                texts=(text,) if text.strip() else (),
-                image=picture,
-                vector=vector,
-                top_k=top_k,
-                filters=filters,
-                min_relevance=min_relevance,
-            )
+        def complete(space: OpenSpace | None) -> SearchRequest:
+            known = None if space is None or bare.texts else space.embeddings.vector(given.image_id)
+            if known is not None:
+                return replace(bare, vector=known)
+            data = given.data
+            if data is None:
+                data = read_known(given.image_id, roots, self._catalog)
+            return replace(bare, image=open_upright(data))
 
-        return self._search(request, filters, report)
+        return self._search(bare, report, complete)
 
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent
@@ -247,11 +246,14 @@ class Library:
         """Forget files, or all files below folders; a root that is named is no root any more.
 
         No file is deleted, and paths need not exist any more. Cached vectors stay, so indexing
-        again costs no encoding.
+        again costs no encoding. Raises :class:`RootError` for a path outside the roots where the
+        settings name some.
         """
         self._must_write()
+        fence = self._fence()
         with writer_lock(self.settings.library, report):
-            return forget(self._database, self._catalog, paths)
+            forgotten = forget(self._database, self._catalog, paths, fence)
+            return seen(forgotten, self._catalog, fence)
 
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""
@@ -274,13 +276,15 @@ class Library:
 
     def _search(
         self,
-        request: Callable[[OpenSpace], SearchRequest],
-        filters: Filters,
+        bare: SearchRequest,
         report: ProgressCallback,
+        complete: Callable[[OpenSpace | None], SearchRequest] | None = None,
     ) -> SearchResult:
+        """Search; ``complete`` makes the request whole for the space that is searched, if any."""
         roots, is_fenced = self._roots(), bool(self.settings.roots)
-        if filters.folder is not None:
-            check_folder(filters.folder, roots, self._catalog, is_fenced)
+        if bare.filters.folder is not None:
+            check_folder(bare.filters.folder, roots, self._catalog, is_fenced)
+        check_top_k(bare)
 
         def search(space: OpenSpace) -> SearchResult:
             searcher = Searcher(
@@ -291,12 +295,17 @@ class Library:
                 space.fence,
                 roots if is_fenced else None,
             )
-            return searcher.search(request(space), report)
+            return searcher.search(complete(space) if complete else bare, report)
 
+        if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+            return nothing_found(complete(None) if complete else bare)
         return self._spaces.run(search, report)
 
     def _roots(self) -> Roots:
         return Roots([*self._catalog.roots(), *self.settings.roots])
+
+    def _fence(self) -> Roots | None:
+        return self._roots() if self.settings.roots else None
 
     def _must_write(self) -> None:
         if self.settings.read_only:

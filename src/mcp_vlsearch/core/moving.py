@@ -15,7 +15,7 @@ from mcp_vlsearch.core.progress import Meter, ProgressCallback
 from mcp_vlsearch.errors import LibraryError
 from mcp_vlsearch.types import ExportReport, ImportReport
 
-__all__ = ["export_vectors", "import_vectors"]
+__all__ = ["check_file", "export_vectors", "import_vectors"]
 
 Block = tuple[list[str], NDArray[np.float16]]
 
@@ -61,22 +61,29 @@ def export_vectors(
     )
 
 
+def check_file(file: Path, report: ProgressCallback) -> None:
+    """Read a whole file, so that one which is torn or foreign changes nothing.
+
+    Raises :class:`LibraryError`.
+    """
+    with VectorFile(file) as source:
+        meter = Meter(report, len(source), "checking")
+        for image_ids, _ in source.blocks():
+            meter.advance(len(image_ids))
+
+
 def import_vectors(
     database: Database, file: Path, replace: bool, report: ProgressCallback
 ) -> ImportReport:
-    """Take a file's vectors into the cache, also of images that are not known here yet.
+    """Take a checked file's vectors into the cache, also of images that are not known here yet.
 
-    The whole file is checked first, so that one which is torn or foreign changes nothing. Then it
-    is taken in block by block: what breaks off goes on when it is imported again. Vectors that are
+    That goes block by block: what breaks off goes on when it is imported again. Vectors that are
     here stay, unless ``replace``. Raises :class:`LibraryError`.
     """
     started = time.monotonic()
     with VectorFile(file) as source:
         made = source.description
         _check_dim(database, made)
-        meter = Meter(report, len(source), "checking")
-        for image_ids, _ in source.blocks():
-            meter.advance(len(image_ids))
         embeddings = Embeddings(database, made, made.choices)
         meter = Meter(report, len(source), "importing")
         known = 0

@@ -1,16 +1,27 @@
 """What a library holds and runs on, as ``status`` tells it."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.spaces import OpenSpace, tell_spaces
 from mcp_vlsearch.settings import Settings
-from mcp_vlsearch.types import EncoderStatus, IndexStatus, LibraryStatus, RootStatus, SpaceStatus
+from mcp_vlsearch.types import (
+    EncoderStatus,
+    IndexReport,
+    IndexStatus,
+    LibraryStatus,
+    RemoveReport,
+    RootStatus,
+    SpaceStatus,
+)
 from mcp_vlsearch.version import VERSION
 
-__all__ = ["overview"]
+__all__ = ["overview", "seen"]
+
+R = TypeVar("R", IndexReport, RemoveReport)
 
 
 def overview(
@@ -45,6 +56,13 @@ def overview(
         database_bytes=database.bytes(),
         version=VERSION,
     )
+
+
+def seen(report: R, catalog: Catalog, fence: Roots | None) -> R:
+    """Return a report that counts the images below the roots of a fence, if there is one."""
+    if fence is None:
+        return report
+    return report.model_copy(update={"total_images": catalog.counts(fence.folders).images})
 
 
 def _index(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mcp_vlsearch.contracts import Seqs, VectorIndex, Vectors
 
-__all__ = ["SearchRequest", "Searcher"]
+__all__ = ["SearchRequest", "Searcher", "check_top_k", "nothing_found"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,19 @@ class SearchRequest:
     top_k: int = 10
     filters: Filters = field(default_factory=Filters)
     min_relevance: MinRelevance = "any"
+
+
+def check_top_k(request: SearchRequest) -> None:
+    """Raise :class:`QueryError` for a number of hits that is not given."""
+    if not 1 <= request.top_k <= 100:
+        raise QueryError(f"top_k is {request.top_k}: give a number from 1 to 100")
+
+
+def nothing_found(request: SearchRequest) -> SearchResult:
+    """Return what a search of an empty library finds."""
+    return SearchResult(
+        queries=list(request.texts), hits=[], total_images=0, searched_images=0, seconds=0
+    )
 
 
 class Searcher:
@@ -73,8 +86,7 @@ class Searcher:
         other settings.
         """
         started = time.monotonic()
-        if not 1 <= request.top_k <= 100:
-            raise QueryError(f"top_k is {request.top_k}: give a number from 1 to 100")
+        check_top_k(request)
         index = self._index.current(report)
         if not len(index):
             self._explain_emptiness()

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.files import write_whole
 
 __all__ = ["LOCK", "WRITER", "writer_lock"]
 
@@ -80,10 +81,8 @@ def _tell(file: Path) -> None:
     writer = _Writer(
         process=os.getpid(), host=platform.node(), command=_command(), since=datetime.now(UTC)
     )
-    beside = file.with_suffix(".tmp")
     with suppress(OSError):
-        beside.write_text(writer.model_dump_json(), "utf-8")
-        beside.replace(file)
+        write_whole(file, writer.model_dump_json())
 
 
 def _told(file: Path) -> str:

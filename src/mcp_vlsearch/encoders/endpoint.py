@@ -1,7 +1,9 @@
 """HTTP to an OpenAI-style endpoint: bounded, with time limits, retries and one-line errors."""
 
+import hmac
 import ipaddress
 import random
+import secrets
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -10,19 +12,26 @@ from typing import Any, Final
 
 import httpx2
 
-from mcp_vlsearch.errors import EncoderError, SettingsError, UnreachableError
+from mcp_vlsearch.encoders.address import PROOF, proof
+from mcp_vlsearch.encoders.wire import OUT_OF_MEMORY
+from mcp_vlsearch.errors import (
+    EncoderError,
+    OutOfMemoryError,
+    SettingsError,
+    UnreachableError,
+)
 
-__all__ = ["ANSWER", "ATTEMPTS", "CONCURRENT", "Endpoint"]
+__all__ = ["CONCURRENT", "Endpoint"]
 
 CONCURRENT: Final = 16
 """Requests at most that are under way; the server puts those together into batches."""
-ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 5
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 8.0
 _LONGEST_WISH: Final = 30.0
 """Seconds of a server's Retry-After that are waited at most."""
 _CONNECT: Final = 5.0
-ANSWER: Final = 300.0
+_ANSWER: Final = 300.0
 """Seconds: a server may have to load its model first."""
 _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 
@@ -33,23 +42,26 @@ class Endpoint:
     """One server; ``url`` with or without ``/v1``. May be used by several threads at once.
 
     A request that finds nobody, or a server that is busy or in trouble, is sent again up to four
-    times, after pauses that double and vary. Raises :class:`SettingsError` for an address that is
-    none.
+    times, after pauses that double and vary. If it ``proves`` itself, it must show before every
+    call that it knows the token, and is told nothing otherwise. Raises :class:`SettingsError` for
+    an address that is none.
     """
 
     def __init__(
         self,
         url: str | None,
         token: str | None,
-        attempts: int = ATTEMPTS,
-        limit: float | None = ANSWER,
+        attempts: int = _ATTEMPTS,
+        limit: float | None = _ANSWER,
+        proves: bool = False,
     ) -> None:
         self.url = _base(url)
+        self._secret = token if proves else None
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._attempts = attempts
         self._limit = limit
         self._client = httpx2.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx2.Timeout(limit, connect=_CONNECT),
             limits=httpx2.Limits(max_connections=CONCURRENT),
             # a proxy of the environment can't reach this machine's own addresses
@@ -60,15 +72,32 @@ class Endpoint:
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """Return the JSON at a path, None if there is none. Raises :class:`EncoderError`."""
-        response = self._send("GET", path, params=parameters)
+        self._authenticate()
+        response = self._send("GET", path, params=parameters, headers=self._headers)
         return None if response.status_code == 404 else self._json(response)
 
     def post_all(self, path: str, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return the JSON answers to the bodies, in their order. Raises :class:`EncoderError`."""
+        self._authenticate()
         return list(self._pool.map(lambda body: self._post(path, body), bodies))
 
     def _post(self, path: str, body: Mapping[str, Any]) -> Any:
-        return self._json(self._send("POST", path, json=body))
+        return self._json(self._send("POST", path, json=body, headers=self._headers))
+
+    def _authenticate(self) -> None:
+        """Have the server prove itself: another program may have its port since it ended."""
+        if self._secret is None:
+            return
+        nonce = secrets.token_urlsafe(16)
+        response = self._send("GET", PROOF, params={"nonce": nonce})
+        try:
+            said = str(response.json()["proof"])
+        except (ValueError, KeyError, TypeError):
+            said = ""
+        if not hmac.compare_digest(said.encode(), proof(self.url, self._secret, nonce).encode()):
+            raise UnreachableError(
+                f"{self.url} is another program now: start the server there again"
+            )
 
     def _send(self, method: str, path: str, **content: Any) -> httpx2.Response:
         for attempt in range(1, self._attempts + 1):
@@ -99,7 +128,7 @@ class Endpoint:
                 "--encoder-token or MCP_VLSEARCH_ENCODER_TOKEN"
             )
         if response.status_code != 200:
-            kind = UnreachableError if response.status_code == 404 else EncoderError
+            kind = _error_class(response)
             raise kind(f"{self.url} answered {response.status_code}: {_message(response)}")
         try:
             return response.json()
@@ -140,6 +169,16 @@ def _retry_after(response: httpx2.Response) -> float:
         return min(float(response.headers.get("retry-after", 0)), _LONGEST_WISH)
     except ValueError:  # a date
         return 0.0
+
+
+def _error_class(response: httpx2.Response) -> type[EncoderError]:
+    if response.status_code == 404:
+        return UnreachableError
+    try:
+        is_memory = response.json()["error"]["type"] == OUT_OF_MEMORY
+    except (ValueError, KeyError, TypeError):
+        is_memory = False
+    return OutOfMemoryError if is_memory else EncoderError
 
 
 def _message(response: httpx2.Response) -> str:

@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
-from mcp_vlsearch.encoders.endpoint import ANSWER, ATTEMPTS, CONCURRENT, Endpoint
-from mcp_vlsearch.encoders.remote_spaces import space_of
+from mcp_vlsearch.encoders.endpoint import CONCURRENT, Endpoint
+from mcp_vlsearch.encoders.remote_spaces import Spaces
 from mcp_vlsearch.encoders.wire import CARD, Packed, data_uri, finished, request_for
-from mcp_vlsearch.errors import EncoderError, SettingsError, UnreachableError
+from mcp_vlsearch.errors import (
+    EncoderError,
+    OutOfMemoryError,
+    SettingsError,
+    UnreachableError,
+)
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["RemoteEncoder"]
@@ -30,24 +35,24 @@ _PROBE_TEXT: Final = "A red bicycle leans on a white wall."
 class RemoteEncoder:
     """Has pictures and queries encoded by another process (see :class:`PreparingEncoder`).
 
-    Construction asks the server what it serves. Our own server says its encoder's fingerprint, so a
-    library that was encoded here goes on with it; any other is told by the vectors of two probes.
-    Raises :class:`EncoderError` if the server can't be reached or has no such model, and
-    :class:`SettingsError` for an address or dim that can't be.
+    It is at the settings' address, unless an ``endpoint`` is given. Construction asks the server
+    what it serves. Our own server says its encoder's fingerprint, so a library that was encoded
+    here goes on with it; any other is told by the vectors of two probes. Raises
+    :class:`EncoderError` if the server can't be reached or has no such model, and
+    :class:`SettingsError` for an address, dim or pixel budget that can't be.
     """
 
     name = "remote"
 
-    def __init__(
-        self, settings: Settings, attempts: int = ATTEMPTS, limit: float | None = ANSWER
-    ) -> None:
+    def __init__(self, settings: Settings, endpoint: Endpoint | None = None) -> None:
         self.model = settings.model
-        self._endpoint = Endpoint(settings.encoder_url, settings.encoder_token, attempts, limit)
+        self._endpoint = endpoint or Endpoint(settings.encoder_url, settings.encoder_token)
         self._image_instruction = finished(settings.image_instruction)
         self._query_instruction = finished(settings.query_instruction)
         self._max_pixels = settings.max_pixels or _DEFAULT_MAX_PIXELS
         self._width: int | None = None
         self._space: str | None = None
+        self._spaces: Spaces | None = None
         self.batch_size = settings.batch_size or 2 * CONCURRENT
         card = self._card()
         self._is_ours = card is not None
@@ -55,13 +60,18 @@ class RemoteEncoder:
         if card is not None:
             self.precision, self.device = str(card["precision"]), str(card["device"])
             self._check_precision(settings.precision)
+            if settings.is_flag("max_pixels"):
+                raise SettingsError(
+                    f"--max-pixels is up to {self._endpoint.url}: give it there, or leave it out"
+                )
             self._width, space = int(card["dim"]), str(card["fingerprint"])
             self._space = space
         else:
             self.precision, self.device = "unknown", "remote"
             probes = self._probe()
             self._width = probes.shape[1]
-            space = space_of(settings, self._served(), probes)
+            self._spaces = Spaces(settings, self._served(), probes)
+            space = self._spaces.name
         self.dim = self._width if settings.dim is None else settings.dim
         if self.dim > self._width:
             raise SettingsError(
@@ -99,7 +109,7 @@ class RemoteEncoder:
 
     def encode_images(self, images: Sequence[Image.Image | Packed]) -> NDArray[np.float32]:
         """Return unit-norm vectors, shape (len(images), dim). Raises :class:`EncoderError`."""
-        return self._encode(
+        vectors = self._encode(
             [
                 request_for(
                     self.model,
@@ -109,6 +119,9 @@ class RemoteEncoder:
                 for image in images
             ]
         )
+        if self._spaces:
+            self._spaces.remember()  # there is a library by now, which holds these vectors
+        return vectors
 
     def encode_queries(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         """Return unit-norm vectors, shape (len(queries), dim). Raises :class:`EncoderError`."""
@@ -131,8 +144,8 @@ class RemoteEncoder:
 
     def _vectors(self, bodies: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
         """Return what the server answers, shape (len(bodies), its width), of length 1."""
-        answers = self._endpoint.post_all(_EMBEDDINGS, bodies)
-        if self._space and any(_space_in(answer) not in (None, self._space) for answer in answers):
+        answers = self._answers(bodies)
+        if self._space and any(_space_in(answer) != self._space for answer in answers):
             raise UnreachableError(
                 f"{self._endpoint.url} runs another model or precision now: start again"
             )
@@ -143,6 +156,16 @@ class RemoteEncoder:
                 "another model now? Start again"
             )
         return np.stack(rows) if rows else np.empty((0, self._width or 0), np.float32)
+
+    def _answers(self, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Ask for all at once; where the server's memory is too short for that, for fewer."""
+        try:
+            return self._endpoint.post_all(_EMBEDDINGS, bodies)
+        except OutOfMemoryError:
+            if len(bodies) < 2:
+                raise
+        half = len(bodies) // 2
+        return self._answers(bodies[:half]) + self._answers(bodies[half:])
 
     def _row(self, answer: Any) -> NDArray[np.float32]:
         try:

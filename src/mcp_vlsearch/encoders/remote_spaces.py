@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mcp_vlsearch.files import write_whole
 from mcp_vlsearch.settings import Settings
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
 
-__all__ = ["space_of"]
+__all__ = ["Spaces"]
 
 FILE: Final = "remote.json"
 SAME: Final = 0.998
@@ -26,25 +27,33 @@ SAME: Final = 0.998
 moves a vector by less than 0.001; other weights move it by far more."""
 
 
-def space_of(settings: Settings, served: str, probes: "Vectors") -> str:
-    """Return the name of the space that the probes' unit vectors, shape (n, dim), are of.
+class Spaces:
+    """The space that probes' unit vectors, shape (n, dim), are of, among those of the library.
 
     ``served`` says under which name and conditions they were made. A new space is remembered in the
     library, unless that is not there yet or read-only.
     """
-    path = settings.library / FILE
-    spaces = _read(path)
-    for space in spaces:
-        if space["served"] == served and _same(np.asarray(space["probes"], np.float32), probes):
-            return str(space["name"])
-    rounded = probes.round(5)
-    digest = hashlib.sha256(served.encode() + rounded.astype("<f4").tobytes())
-    new = {"name": digest.hexdigest()[:16], "served": served, "probes": rounded.tolist()}
-    if settings.library.is_dir() and not settings.read_only:
-        beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps([*spaces, new]), "utf-8")
-        beside.replace(path)
-    return str(new["name"])
+
+    def __init__(self, settings: Settings, served: str, probes: "Vectors") -> None:
+        self._path = settings.library / FILE
+        self._may_write = not settings.read_only
+        self._new = None
+        for space in _read(self._path):
+            if space["served"] == served and _same(np.asarray(space["probes"], np.float32), probes):
+                self.name = str(space["name"])
+                return
+        rounded = probes.round(5)
+        digest = hashlib.sha256(served.encode() + rounded.astype("<f4").tobytes())
+        self.name = digest.hexdigest()[:16]
+        self._new = {"name": self.name, "served": served, "probes": rounded.tolist()}
+        self.remember()
+
+    def remember(self) -> None:
+        """Write a new space into the library, once that is there."""
+        if self._new and self._may_write and self._path.parent.is_dir():
+            spaces = [space for space in _read(self._path) if space["name"] != self.name]
+            write_whole(self._path, json.dumps([*spaces, self._new]))
+            self._new = None
 
 
 def _same(known: "Vectors", probes: "Vectors") -> bool:

@@ -1,12 +1,15 @@
 """An encoder in a process that all servers of this user share, so that the model is there once."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, TypeVar, get_args
 
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.encoders.address import Address
+from mcp_vlsearch.encoders.endpoint import Endpoint
 from mcp_vlsearch.encoders.remote import RemoteEncoder
 from mcp_vlsearch.encoders.sharing import find_or_start
 from mcp_vlsearch.encoders.wire import Packed
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["SharedEncoder"]
 
 T = TypeVar("T")
+
+_ENDS: Final = 30.0
+"""Seconds within which a process that answers nobody any more has ended."""
+_LOOK: Final = 0.05
+
+pause = time.sleep
 
 
 class SharedEncoder:
@@ -74,10 +83,21 @@ class SharedEncoder:
             return work(self._remote)
 
     def _connect(self) -> RemoteEncoder:
-        url, token = find_or_start(self._settings)
-        there = {"encoder_url": url, "encoder_token": token, "precision": "auto"}
+        until = time.monotonic() + _ENDS
+        while True:
+            address = find_or_start(self._settings)
+            try:
+                return self._reach(address)
+            except UnreachableError:  # it is ending: its lock is freed later than its port
+                if time.monotonic() > until:
+                    raise
+                pause(_LOOK)
+
+    def _reach(self, address: Address) -> RemoteEncoder:
         # no time limit: the first one may have to download the model, and a dead process is noticed
-        remote = RemoteEncoder(self._settings.model_copy(update=there), attempts=1, limit=None)
+        endpoint = Endpoint(address.url, address.secret, attempts=1, limit=None, proves=True)
+        theirs = {"precision": "auto", "max_pixels": None}  # the process was started with ours
+        remote = RemoteEncoder(self._settings.model_copy(update=theirs), endpoint)
         if remote.fingerprint != getattr(self, "fingerprint", remote.fingerprint):
             raise EncoderError(f"{self._settings.model!r} has changed: start the server again")
         return remote

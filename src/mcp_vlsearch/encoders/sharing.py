@@ -9,18 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, get_args
 
-import httpx2
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from mcp_vlsearch.encoders.address import Address, Place
 from mcp_vlsearch.errors import EncoderError
 from mcp_vlsearch.settings import Precision, Settings
 from mcp_vlsearch.version import VERSION
 
-__all__ = ["Address", "find_or_start"]
-
-Address = tuple[str, str]
-"""URL and bearer token."""
+__all__ = ["find_or_start"]
 
 _PROGRAM: Final = "mcp_vlsearch.server.shared"
 _DECIDING: Final = {
@@ -36,16 +33,15 @@ _DEVICES: Final = (
 )
 """Variables that say which GPUs a process sees; servers must have them in common, too."""
 _STARTS: Final = 120.0
-_ALIVE: Final = 5.0
-"""Seconds that starting, and a sign of life, may take."""
+"""Seconds that others may take to find or to start a process."""
 
 
 def find_or_start(settings: Settings) -> Address:
     """Return where the model for these settings is served; start its process if there is none.
 
-    However many processes ask at once, one is started. Precision ``auto`` is content with a
-    process of any precision, and any precision with a process that auto chose it for. Raises
-    :class:`EncoderError`.
+    However many processes ask at once, one is started: they look one after the other. Precision
+    ``auto`` is content with a process of any precision, and any precision with a process that auto
+    chose it for. Raises :class:`EncoderError`.
     """
     try:
         key = _folder() / _key(settings)
@@ -64,9 +60,8 @@ def find_or_start(settings: Settings) -> Address:
 def _find(key: Path, wanted: str) -> Address | None:
     others = get_args(Precision) if wanted == "auto" else ("auto",)
     for started_as in dict.fromkeys((wanted, *others)):
-        address = _read(_file(key, started_as))
-        runs_in = _precision(address) if address else None
-        if runs_in and wanted in ("auto", started_as, runs_in):
+        address = Place(_file(key, started_as)).find()
+        if address and wanted in ("auto", started_as, address.precision):
             return address
     return None
 
@@ -91,28 +86,6 @@ def _key(settings: Settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read(file: Path) -> Address | None:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-        return str(found["url"]), str(found["token"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _precision(address: Address) -> str | None:
-    """Return the precision of a process, "auto" if it has yet to choose; None if it is gone.
-
-    It is gone, too, where another program has its port by now, whatever that answers.
-    """
-    url, token = address
-    headers = {"Authorization": f"Bearer {token}"}
-    try:
-        answer = httpx2.get(f"{url}/health", headers=headers, timeout=_ALIVE, trust_env=False)
-        return str(answer.json()["precision"]) if answer.status_code == 200 else None
-    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _start(settings: Settings, file: Path) -> Address:
     """Start the process, which writes the file and says ``ready``, or what is wrong."""
     own = settings.model_copy(
@@ -132,10 +105,10 @@ def _start(settings: Settings, file: Path) -> Address:
             given.write(own.model_dump_json().encode())
             given.close()
         line = said.readline().decode().strip()
-    _ours.append(process)
-    address = _read(file)
+    _ours[:] = [earlier for earlier in _ours if earlier.poll() is None] + [process]
+    address = Place(file).find()
     if line != "ready" or address is None:
-        raise _cant_start(line or "it ended")
+        raise _cant_start("it ended" if line in ("", "ready") else line)
     return address
 
 

@@ -12,11 +12,13 @@ from typing import Any, Final
 
 from PIL import Image
 
-__all__ = ["CARD", "Packed", "data_uri", "finished", "request_for"]
+__all__ = ["CARD", "OUT_OF_MEMORY", "Packed", "data_uri", "finished", "request_for"]
 
 CARD: Final = "mcp_vlsearch"
 """Key under which our own server says more about its encoder: all of it in an entry of
 ``/v1/models``, its fingerprint in every answer with vectors."""
+OUT_OF_MEMORY: Final = "out_of_memory"
+"""Type of the error by which our own server says that memory is short."""
 _DEFAULT_INSTRUCTION: Final = "Represent the user's input."
 _NOTHING: Final = "NULL"
 _MAX_CHARACTERS: Final = 8192

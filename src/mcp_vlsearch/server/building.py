@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import anyio
@@ -85,7 +85,11 @@ class LibraryServer(MCPServer[Any]):
             self._warming = threading.Timer(_WARM_UP_AFTER, self._library.warm_up)
             self._warming.daemon = True
             self._warming.start()
-        return await super().list_tools()
+        closed = {"additionalProperties": False}
+        return [
+            tool.model_copy(update={"input_schema": tool.input_schema | closed})
+            for tool in await super().list_tools()
+        ]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -94,6 +98,7 @@ class LibraryServer(MCPServer[Any]):
 
         Raises :class:`ToolError` with one line that says what to do.
         """
+        self._refuse_unknown(name, arguments)
         try:
             return _compact(await super().call_tool(name, arguments, context))
         except UnexpectedToolError as error:
@@ -108,6 +113,15 @@ class LibraryServer(MCPServer[Any]):
             if isinstance(cause, ValidationError):
                 raise ToolError(_one_line(_explain(cause))) from cause
             raise ToolError(_one_line(cause or error)) from cause
+
+    def _refuse_unknown(self, name: str, arguments: Mapping[str, Any]) -> None:
+        """Refuse arguments that the tool does not have; the SDK would ignore them."""
+        tool = self._tool_manager.get_tool(name)
+        known = tool.parameters["properties"] if tool else arguments
+        for argument in arguments:
+            if argument not in known:
+                takes = ", ".join(known) or "none"
+                raise ToolError(f"{name} has no argument {argument!r}: it takes {takes}")
 
     async def run_over_stdio(self, stdout: TextIO) -> None:
         """Serve this process's stdin, with answers going to ``stdout``, until stdin ends."""

@@ -24,8 +24,14 @@ from mcp_vlsearch.contracts import Encoder, Query
 from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode
 from mcp_vlsearch.core.encoding import EncoderSlot, prepared
 from mcp_vlsearch.core.progress import silent
-from mcp_vlsearch.encoders.wire import CARD, finished
-from mcp_vlsearch.errors import ImageError, QueryError, SettingsError, VLSearchError
+from mcp_vlsearch.encoders.wire import CARD, OUT_OF_MEMORY, finished
+from mcp_vlsearch.errors import (
+    ImageError,
+    OutOfMemoryError,
+    QueryError,
+    SettingsError,
+    VLSearchError,
+)
 from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.server.embedding_requests import Input, answer, read_request
 from mcp_vlsearch.server.listening import (
@@ -217,6 +223,8 @@ def _explained(
             return _error(413, str(error))
         except (QueryError, ImageError) as error:
             return _error(400, str(error))
+        except (OutOfMemoryError, MemoryError) as error:
+            return _error(503, str(error) or "not enough memory for this request", OUT_OF_MEMORY)
         except VLSearchError as error:
             return _error(500, str(error))
         except Exception as error:
@@ -233,8 +241,8 @@ def _is_meant(http: HTTPRequest, host: str) -> bool:
     return host in ("", "0.0.0.0", "::") or name in (*LOCAL_NAMES, bracketed(host))
 
 
-def _error(status: int, message: str) -> Response:
-    kind = "invalid_request_error" if status < 500 else "server_error"
+def _error(status: int, message: str, kind: str | None = None) -> Response:
+    kind = kind or ("invalid_request_error" if status < 500 else "server_error")
     content: dict[str, Any] = {"error": {"message": " ".join(message.split()), "type": kind}}
     # the same request would fail again: OpenAI's clients and ours heed this header
     return JSONResponse(content, status, headers={"x-should-retry": "false"})

@@ -1,10 +1,9 @@
 """The process that holds the model for all servers of a user; it ends when nobody needs it.
 
-It gets its settings as JSON on stdin, writes its address into a file that only the user can read,
-and says ``ready`` on stdout, or what is wrong.
+It gets its settings as JSON on stdin, takes the lock of its place for life, writes its address into
+a file that only the user can read, and says ``ready`` on stdout, or what is wrong.
 """
 
-import json
 import os
 import secrets
 import signal
@@ -15,23 +14,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
+from starlette.datastructures import QueryParams
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.encoders.address import PROOF, Address, Place, proof
 from mcp_vlsearch.errors import VLSearchError
 from mcp_vlsearch.leaving import leave
+from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.server.encoder import encoder_app
 from mcp_vlsearch.server.listening import listen, run
 from mcp_vlsearch.settings import Settings
 
-__all__ = ["UntilIdle", "main"]
+__all__ = ["Notice", "Proving", "UntilIdle", "main"]
 
 _HOST: Final = "127.0.0.1"
 _IDLE: Final = 600.0
 """Seconds without a request after which the process ends."""
-_LOCKED: Final = 2.0
-"""Seconds that a process at its end waits for one that is being started."""
+_LOCKED: Final = 10.0
+"""Seconds that the lock is waited for: one that looks whether it is free has it for a moment."""
 
 
 class UntilIdle:
@@ -66,46 +69,91 @@ class UntilIdle:
         self._timer.start()
 
 
+class Proving:
+    """An application that proves to everybody that it knows the secret; the rest is the app's.
+
+    So clients need not tell it to whoever has the port of a process that has ended.
+    """
+
+    def __init__(self, app: ASGIApp, url: str, secret: str) -> None:
+        self._app = app
+        self._url = url
+        self._secret = secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a nonce with its proof."""
+        if scope["type"] == "http" and scope["path"] == PROOF:
+            nonce = QueryParams(scope["query_string"]).get("nonce", "")
+            answer = JSONResponse({"proof": proof(self._url, self._secret, nonce)})
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class Notice:
+    """Tells at its place where this process is, until it is withdrawn."""
+
+    def __init__(self, place: Place, url: str, secret: str) -> None:
+        self._place = place
+        self._url = url
+        self._secret = secret
+        self._turn = threading.Lock()
+        self._withdrawn = False
+
+    def tell(self, precision: str) -> None:
+        """Say in which precision the model is; ``auto`` until that is known."""
+        with self._turn:
+            if not self._withdrawn:
+                self._place.tell(Address(self._url, self._secret, precision))
+
+    def withdraw(self) -> None:
+        """Let nobody new find this process: it is about to end."""
+        with self._turn:
+            self._withdrawn = True
+            self._place.forget()
+
+
 def main() -> None:
-    """Serve until idle or told to stop."""
-    file = Path(sys.argv[1])
+    """Serve until idle or told to stop.
+
+    Who finds the process gone waits for its lock, which is freed by its end: so it takes its
+    address back first, then answers what has come, and holds the lock to the last.
+    """
+    place = Place(Path(sys.argv[1]))
     wire = _take_stdout()
+    lock = place.lock()  # referred to until the end: it is released with its object
     try:
         settings = Settings.model_validate_json(sys.stdin.buffer.read())
+        lock.acquire(timeout=_LOCKED)
+        place.forget()  # what another one has left that was killed
         listening = listen(_HOST, 0)
-    except (ValueError, VLSearchError) as error:
+        url, secret = f"http://{_HOST}:{listening.getsockname()[1]}", secrets.token_urlsafe(32)
+        notice = Notice(place, url, secret)
+        notice.tell(settings.precision)
+    except (ValueError, OSError, VLSearchError) as error:
         _say(wire, " ".join(str(error).split()))
         sys.exit(1)
     with listening:
-        token = secrets.token_urlsafe(32)
-        slot = EncoderSlot(settings)
+        slot = EncoderSlot(settings, lambda given: _made(given, notice))
         slot.warm_up()
-        app = UntilIdle(encoder_app(slot, settings, _HOST, token), _IDLE, _stop)
-        content = {"url": f"http://{_HOST}:{listening.getsockname()[1]}", "token": token}
-        _write(file, json.dumps(content))
+        app = Proving(encoder_app(slot, settings, _HOST, secret), url, secret)
         _say(wire, "ready")
-        run(app, listening)
-    _forget(file, token)
+        run(UntilIdle(app, _IDLE, lambda: _end(notice)), listening)
+    notice.withdraw()
     leave()
 
 
-def _write(file: Path, text: str) -> None:
-    """Write a file that nobody else can read, not even while it is being written."""
-    beside = file.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(text)
-    beside.replace(file)
+def _made(settings: Settings, notice: Notice) -> Encoder:
+    """Make the encoder; its precision is told before anybody can know it from the encoder."""
+    encoder: Encoder = resolve("encoders", settings.encoder)(settings)
+    with suppress(OSError):  # a full disk: whoever asks for that precision starts its own process
+        notice.tell(encoder.precision)
+    return encoder
 
 
-def _forget(file: Path, token: str) -> None:
-    """Remove the file, unless another process has been started meanwhile and has written its own.
-
-    Whoever starts one has the lock; a file that stays for that reason does no harm.
-    """
-    lock = FileLock(file.with_suffix("").with_suffix(".lock"), timeout=_LOCKED, mode=0o600)
-    with suppress(OSError), lock:
-        if token in file.read_text("utf-8"):
-            file.unlink()
+def _end(notice: Notice) -> None:
+    notice.withdraw()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _take_stdout() -> int:
@@ -118,13 +166,10 @@ def _take_stdout() -> int:
 
 
 def _say(wire: int, line: str) -> None:
-    """Say the one line that is waited for."""
-    os.write(wire, line.encode() + b"\n")
+    """Say the one line that is waited for, unless who waited has gone."""
+    with suppress(OSError):
+        os.write(wire, line.encode() + b"\n")
     os.close(wire)
-
-
-def _stop() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ Give an `image_id` or `path` of an earlier hit to see more of its kind, or a pic
 base64. With `text` the picture is changed in thought ("the same place in snow", "but with two \
 cats"). The given picture itself comes first if the library holds it.
 Hits come best first, with paths to give to the user; those of "weak" relevance are probably not \
-alike."""
+alike. With `total_images` 0 nothing is indexed yet."""
 
 _PREFIX = 256
 """Characters that a data: URI may have before its base64."""

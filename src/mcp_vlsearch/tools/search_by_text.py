@@ -26,7 +26,8 @@ sofa" finds more than "dog"). If a query is short or ambiguous, send other phras
 `alternatives`; they are searched together with it. Put dates, places, folders and sizes into \
 `filters`, not into the query.
 Hits come best first, with paths to give to the user. Trust `relevance` more than `score`: when \
-all hits are "weak", the library probably has no such picture; say so, or try another phrasing."""
+all hits are "weak", the library probably has no such picture; say so, or try another phrasing. \
+With `total_images` 0 nothing is indexed yet."""
 
 
 def register(server: MCPServer, library: Library) -> None:

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from platformdirs import user_cache_path
 
+from mcp_vlsearch.files import write_whole
+
 __all__ = ["content_digest", "read_json", "weight_files"]
 
 WEIGHTS: Final = "model.safetensors"
@@ -106,8 +108,6 @@ class _Memo:
         if not self._changed:
             return
         newest = dict(list(self._entries.items())[-_MEMO_SIZE:])
-        beside = self._path.with_suffix(".tmp")
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(json.dumps(newest), "utf-8")
-            beside.replace(self._path)
+            write_whole(self._path, json.dumps(newest))
