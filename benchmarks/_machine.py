@@ -16,6 +16,7 @@ __all__ = ["cores", "describe", "forget_peak", "peak_memory", "synchronise"]
 PACKAGES: Final = (
     *("mcp-vlsearch", "torch", "transformers", "numpy", "pillow", "bitsandbytes", "faiss-cpu"),
     *("faiss-gpu", "sentence-transformers", "mcp"),
+    *("pymilvus", "milvus-lite", "qdrant-client", "chromadb", "lancedb", "usearch"),
 )
 MIB: Final = 2**20
 

@@ -95,6 +95,7 @@ class Filters(_Model):
     camera: Annotated[
         str | None, Field(description="Part of the camera's make or model, in any case.")
     ] = None
+    lens: Annotated[str | None, Field(description="Part of the lens's name, in any case.")] = None
     near: Annotated[Near | None, Field(description="Taken within this circle.")] = None
 
 

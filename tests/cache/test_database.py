@@ -318,3 +318,32 @@ def test_a_log_that_can_not_be_read_is_not_passed_over(sealed: Path) -> None:
 def test_a_mistake_in_the_code_is_not_blamed_on_the_library(shelf: Shelf) -> None:
     with pytest.raises(sqlite3.OperationalError), shelf.database.read() as connection:
         connection.execute("SELECT nothing FROM nowhere")
+
+
+def test_the_version_changes_with_every_commit_and_with_nothing_else(file: Path) -> None:
+    database, other = Database(file), Database(file)
+    catalog, reader = Catalog(database), Catalog(other)
+    versions = [reader.version()]
+    for writer, root in ((catalog, "/a"), (reader, "/b")):
+        writer.add_root(root)
+        versions.append(reader.version())
+        assert reader.roots()
+        assert reader.version() == versions[-1]
+    assert len(set(versions)) == 3
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(reader.version).result() == versions[-1]
+    database.close()
+    other.close()
+    with pytest.raises(LibraryError, match="closed"):
+        reader.version()
+
+
+def test_the_version_of_a_library_that_is_not_there_changes_when_it_comes(file: Path) -> None:
+    database, other = Database(file), Database(file)
+    before = database.version()
+    assert database.version() == before
+    assert not file.exists()
+    Catalog(other).add_root("/a")
+    assert database.version() != before
+    database.close()
+    other.close()

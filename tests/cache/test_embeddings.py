@@ -197,14 +197,42 @@ def test_a_new_index_does_not_read_removals_of_before(shelf: Shelf) -> None:
 
 
 def test_a_sample_is_of_this_fingerprint_and_without_repeats(shelf: Shelf) -> None:
-    for number in range(30):
-        shelf.add(f"/{number}", f"image {number}")
+    vectors = unit(30)
+    for number, vector in enumerate(vectors):
+        shelf.add(f"/{number}", f"image {number}", vector)
     shelf.under("other").add("/0", "image 0")
-    sample = shelf.embeddings.sample(10).tolist()
+
+    def numbers(count: int) -> list[int]:
+        """Say which vectors a sample has."""
+        found = shelf.embeddings.sample(count)
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+        return [int(number) for number in (found @ vectors.T).argmax(1)]
+
+    sample = numbers(10)
     assert len(set(sample)) == 10
-    assert set(sample) <= set(range(1, 31))
-    assert shelf.embeddings.sample(100).tolist() == list(range(1, 31))
-    assert {tuple(shelf.embeddings.sample(10)) for _ in range(20)} != {tuple(sample)}
+    assert sorted(numbers(100)) == list(range(30))
+    assert {tuple(numbers(10)) for _ in range(20)} != {tuple(sample)}
+
+
+def test_a_sample_of_a_few_entries_among_many_others_is_whole(shelf: Shelf) -> None:
+    for number in range(60):
+        shelf.under("other").add(f"/{number}", f"image {number}")
+    for number in (3, 30, 55):
+        shelf.add(f"/{number}", f"image {number}")
+    assert len(shelf.embeddings.sample(2)) == 2
+    assert len(shelf.embeddings.sample(5)) == 3
+    assert shelf.under("third").embeddings.sample(5).shape == (0, DIM)
+
+
+def test_every_entry_is_as_likely_in_a_sample(shelf: Shelf) -> None:
+    vectors = unit(40)
+    for number, vector in enumerate(vectors):
+        shelf.add(f"/{number}", f"image {number}", vector)
+    counts = np.zeros(40)
+    for _ in range(400):
+        counts[(shelf.embeddings.sample(4) @ vectors.T).argmax(1)] += 1
+    assert counts.sum() == 1600
+    assert 15 <= counts.min() <= counts.max() <= 75, "40 each, give or take six"
 
 
 STEPS = st.lists(

@@ -87,6 +87,7 @@ def image_meets(info: ImageInfo, f: Filters) -> bool:
             f.min_height is None or info.height >= f.min_height,
             f.orientation is None or f.orientation == ("square", "landscape", "portrait")[shape],
             f.camera is None or (info.camera and f.camera.lower() in info.camera.lower()),
+            f.lens is None or (info.lens and f.lens.lower() in info.lens.lower()),
             f.near is None or (info.latitude is not None and distance(info, f.near) <= f.near.km),
         )
     )
@@ -126,6 +127,7 @@ def random_picture(rng: random.Random, number: int) -> Picture:
         camera=rng.choice((None, *CAMERAS)),
         latitude=place[0],
         longitude=place[1],
+        lens=rng.choice((None, "EF 24-70mm", "ef 50mm", "XF 35mm")),
     )
     folders = rng.sample(FOLDERS, rng.randint(1, 3))
     hours = [rng.randrange(48) for _ in folders]
@@ -183,6 +185,7 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "min_height": st.sampled_from([1, 200, 2**40]),
     "orientation": st.sampled_from(["landscape", "portrait", "square"]),
     "camera": st.sampled_from(["canon", "EOS r5", "%", "_", "\\", "0% C", "D7_0", "%%", "phone"]),
+    "lens": st.sampled_from(["EF", "50MM", "mm", "%", "none"]),
     "near": CIRCLES,
 }
 

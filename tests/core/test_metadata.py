@@ -33,6 +33,8 @@ def test_every_format_with_exif_tells_when_where_and_with_what(kind: str) -> Non
         TAG.DateTimeOriginal: "2021:07:04 18:30:05",
         TAG.OffsetTimeOriginal: "+08:00",
         TAG.SubsecTimeOriginal: "123",
+        TAG.LensMake: "Canon",
+        TAG.LensModel: "RF 24-70mm F2.8",
     }
     place: dict[int, Any] = {
         GPS.GPSLatitudeRef: "S",
@@ -43,6 +45,7 @@ def test_every_format_with_exif_tells_when_where_and_with_what(kind: str) -> Non
     found = metadata(tags, place, kind)
     assert found.taken_at == "2021-07-04T18:30:05+08:00"
     assert found.camera == "Canon EOS R5"
+    assert found.lens == "Canon RF 24-70mm F2.8"
     assert found.latitude == pytest.approx(-33.857, abs=1e-6)
     assert found.longitude == pytest.approx(151.215, abs=1e-6)
 

@@ -56,3 +56,12 @@ def test_least_relevance_lets_the_better_ones_through() -> None:
         False,
     ]
     assert [reaches("strong", least) for least in ("any", "likely", "strong")] == [True] * 3
+
+
+@pytest.mark.parametrize("count", [20, 21, 1000])
+def test_middle_and_spread_are_those_of_numpys_quantiles(count: int) -> None:
+    scores = np.random.default_rng(count).normal(0.3, 0.1, count).astype(np.float32)
+    found = Background.of(scores, 5)
+    low, middle = np.quantile(scores, (0.1587, 0.5))
+    assert found is not None
+    assert (found.middle, found.spread) == pytest.approx((middle, middle - low), abs=1e-6)

@@ -1,6 +1,8 @@
 """Search returns what a plain comparison of all vectors returns, filters included."""
 
 import base64
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +230,49 @@ def test_a_server_with_roots_shows_nothing_that_lies_outside_them(
         for outside in (private, tmp_path / "nowhere"):
             with pytest.raises(RootError, match=f"{outside}' lies outside the roots"):
                 fenced.search_by_text("red", filters=Filters(folder=str(outside)))
+
+
+def test_a_picture_that_leaves_the_roots_is_found_there_no_more(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    inside, outside = photos / "trip" / "1.png", photos / "copy.png"
+    outside.write_bytes(inside.read_bytes())
+    indexed.index()
+    with Library.open(tmp_path / "library", roots=[photos / "trip"]) as fenced:
+        fenced._catalog.remove_roots([str(photos)])
+        assert len(fenced.search_by_text("red", top_k=100).hits) == 5
+        fenced._catalog.forget([str(inside)])
+        hits = fenced.search_by_text("red", top_k=100).hits
+        assert len(hits) == 4
+        assert str(inside) not in {hit.path for hit in hits}
+
+
+def test_a_filter_sees_a_file_that_has_changed_only_outside(indexed: Library, photos: Path) -> None:
+    """The picture stays, so the index has nothing to follow."""
+    filters = Filters(modified_after=datetime(2030, 1, 1, tzinfo=UTC))
+    assert not indexed.search_by_text("red", filters=filters).hits
+    os.utime(photos / "0.png", (2**31, 2**31))
+    indexed.index()
+    assert [h.name for h in indexed.search_by_text("red", filters=filters).hits] == ["0.png"]
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_fenced_search_with_a_filter_finds_what_meets_both(photos: Path, tmp_path: Path) -> None:
+    with Library.open(tmp_path / "library", roots=[photos / "trip"]) as fenced:
+        fenced._catalog.remove_roots([str(photos)])
+        result = fenced.search_by_text("red", top_k=100, filters=Filters(folder=str(photos)))
+        assert {Path(hit.path).parent.name for hit in result.hits} == {"trip"}
+        assert result.searched_images == len(result.hits) == 5
+
+
+def test_a_search_asks_the_database_little(indexed: Library) -> None:
+    image = indexed.search_by_text("red").hits[0].image_id
+    asked: list[str] = []
+    with indexed._database.read() as connection:
+        connection.set_trace_callback(asked.append)
+        indexed.search_by_image(image)
+        connection.set_trace_callback(None)
+    assert len(asked) <= 8, asked
 
 
 def test_a_path_that_exists_no_more_is_not_shown_unless_all_are_gone(

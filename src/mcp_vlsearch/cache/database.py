@@ -38,6 +38,8 @@ class Database:
         self._local = threading.local()
         self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
         self._opening = threading.Lock()
+        self._watching = threading.Lock()
+        self._watch: _Session | None = None
         self._migrated = False
         self._closed = False
 
@@ -89,6 +91,20 @@ class Database:
         with self.read() as connection:
             return str(connection.execute("SELECT id FROM library").fetchone()[0])
 
+    def version(self) -> int:
+        """Return a number that changes with every commit, of whichever process or thread.
+
+        What is read after it was asked for is no older than that.
+        """
+        with _explained(self.path), self._watching:
+            if self._watch is None or self._closed or self._is_outdated(self._watch, False):
+                # SQLite counts what others commit: this connection never writes.
+                self._watch = self._new_session(make=False)
+            if self._watch.is_stand_in:
+                return 0
+            row = self._watch.connection.execute("PRAGMA data_version").fetchone()
+            return int(row[0])
+
     def bytes(self) -> int:
         """Return the size on disk, with what waits in the write-ahead log."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
@@ -113,13 +129,19 @@ class Database:
             self._sessions.clear()
 
     def _session(self, make: bool) -> "_Session":
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is None or self._closed or self._is_outdated(session, make):
+            session = self._local.session = self._new_session(make)
+        return session
+
+    def _new_session(self, make: bool) -> "_Session":
         if self._closed:
             raise LibraryError(f"{self.path.parent} is closed: open the library again")
-        session: _Session | None = getattr(self._local, "session", None)
-        if session is None or (session.is_idle_stand_in and (make or self.path.exists())):
-            with self._opening:
-                session = self._local.session = self._open(make)
-        return session
+        with self._opening:
+            return self._open(make)
+
+    def _is_outdated(self, session: "_Session", make: bool) -> bool:
+        return session.is_idle_stand_in and (make or self.path.exists())
 
     def _open(self, make: bool) -> "_Session":
         if not self.path.exists():

@@ -1,6 +1,8 @@
 """The embedding cache of one fingerprint, and the entries that an index is made from."""
 
 import json
+import random
+import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -21,6 +23,9 @@ STORED: Final = np.dtype("<f2")
 """How a vector's numbers lie in the database."""
 
 _NORM_ERROR: Final = 1e-2
+
+_TRIES: Final = 4
+"""Seqs looked up for each vector of a sample."""
 
 _DESCRIBE: Final = """
     INSERT INTO fingerprints (fingerprint, encoder, model, precision, dim, created_at, choices)
@@ -232,14 +237,30 @@ class Embeddings:
         with self._database.read() as connection:
             return int(connection.execute(query, (self.fingerprint,)).fetchone()[0])
 
-    def sample(self, count: int) -> "Seqs":
-        """Return the seqs of up to ``count`` random entries, sorted, shape (n,)."""
-        query = f"""
-            SELECT seq FROM entries WHERE fingerprint = {_FINGERPRINT} ORDER BY random() LIMIT ?
-        """
+    def sample(self, count: int) -> "Vectors":
+        """Return the vectors of up to ``count`` random entries, shape (n, dim)."""
         with self._database.read() as connection:
-            rows = connection.execute(query, (self.fingerprint, count)).fetchall()
-        return np.sort(np.fromiter((seq for (seq,) in rows), np.int64, len(rows)))
+            (last,) = connection.execute("SELECT IFNULL(MAX(seq), 0) FROM entries").fetchone()
+            # Most seqs are entries, as a rule; to sort all at random takes long in a large library.
+            seqs = random.sample(range(1, last + 1), min(_TRIES * count, last))
+            rows = self._first(connection, seqs, count)
+            if len(rows) < count and len(seqs) < last:
+                query = f"SELECT seq FROM entries WHERE fingerprint = {_FINGERPRINT}"
+                seqs = [seq for (seq,) in connection.execute(query, (self.fingerprint,))]
+                rows = self._first(connection, random.sample(seqs, min(count, len(seqs))), count)
+        return self._vectors(b"".join(vector for (vector,) in rows))
+
+    def _first(
+        self, connection: sqlite3.Connection, seqs: Sequence[int], count: int
+    ) -> list[tuple[bytes]]:
+        """Return the stored vectors of the first ``count`` seqs that are entries."""
+        # CROSS keeps the order of the seqs.
+        query = f"""
+            SELECT vector FROM json_each(?) CROSS JOIN entries ON seq = value
+            CROSS JOIN embeddings USING (image_id, fingerprint)
+            WHERE entries.fingerprint = {_FINGERPRINT} LIMIT ?
+        """
+        return connection.execute(query, (json.dumps(seqs), self.fingerprint, count)).fetchall()
 
     def _check(self, count: int, vectors: "Vectors") -> None:
         expected = (count, self._encoder.dim)

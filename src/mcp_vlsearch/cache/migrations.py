@@ -137,6 +137,23 @@ def describe_spaces(tables: Tables) -> None:
         tables.execute(statement)
 
 
+def index_filters(tables: Tables) -> None:
+    """Add lenses, which images of earlier versions don't have, and an index for each filter.
+
+    An index of files has the image, too, so that it need not be looked up.
+    """
+    for statement in (
+        "ALTER TABLE images ADD COLUMN lens TEXT",
+        "CREATE INDEX images_camera ON images (camera)",
+        "CREATE INDEX images_lens ON images (lens)",
+        "CREATE INDEX images_format ON images (format)",
+        "CREATE INDEX images_orientation ON images (orientation)",
+        "CREATE INDEX images_size ON images (width, height)",
+        "CREATE INDEX files_modified ON files (mtime_ns, image_id)",
+    ):
+        tables.execute(statement)
+
+
 def name_library(tables: Tables) -> None:
     """Give the library an id, which tells what is kept of it elsewhere from that of others."""
     tables.execute("CREATE TABLE library (id TEXT NOT NULL)")
@@ -148,6 +165,7 @@ STEPS: Final = (
     create_embeddings,
     free_embeddings,
     describe_spaces,
+    index_filters,
     name_library,
 )
 

@@ -158,6 +158,7 @@ FILTERS: Final[dict[str, object]] = {
         str, "--orientation", "Shape as seen upright: landscape, portrait, square.", "SHAPE"
     ),
     "camera": _filter(str, "--camera", "Part of the camera's make or model.", "TEXT"),
+    "lens": _filter(str, "--lens", "Part of the lens's name.", "TEXT"),
     "near": _filter(str, "--near", "Taken within this circle.", "LAT,LON,KM"),
 }
 """Option by filter."""

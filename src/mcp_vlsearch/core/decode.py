@@ -104,6 +104,7 @@ def decode(data: bytes, target_size: Callable[[int, int], tuple[int, int]]) -> D
         metadata.camera,
         metadata.latitude,
         metadata.longitude,
+        lens=metadata.lens,
     )
     return Decoded(image, info)
 

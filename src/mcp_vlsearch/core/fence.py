@@ -18,7 +18,7 @@ __all__ = ["Fence", "check_folder"]
 
 
 class Fence:
-    """Knows the seqs below the roots, as long as neither index nor roots change."""
+    """Knows the seqs below the roots, as long as nothing is written and the roots stay."""
 
     def __init__(self, catalog: Catalog, fingerprint: str) -> None:
         self._catalog = catalog
@@ -27,10 +27,10 @@ class Fence:
         self._seqs: Seqs | None = None
         self._turn = threading.Lock()
 
-    def seqs(self, roots: Roots, version: tuple[int, int]) -> "Seqs | None":
+    def seqs(self, roots: Roots) -> "Seqs | None":
         """Return the seqs of images below the roots, sorted; None if that is all of them."""
         with self._turn:
-            key = (tuple(roots.folders), version)
+            key = (tuple(roots.folders), self._catalog.version())
             if key != self._key:
                 outside = self._catalog.any_outside(roots.folders)
                 self._seqs = (

@@ -48,28 +48,57 @@ def compile_filters(filters: Filters) -> Condition | None:
     if file.sql:
         # One and the same file must meet all of them.
         image.add(f"image_id IN (SELECT image_id FROM files WHERE {file})", *file.parameters)
+    _add_shape(image, filters)
     return Condition(str(image), tuple(image.parameters)) if image.sql else None
 
 
 def _image_terms(filters: Filters) -> _Terms:
+    """Return what must hold of the image itself, but for what :func:`_add_shape` adds."""
     terms = _Terms()
-    if filters.format is not None:
-        terms.add("format = ?", format_name(filters.format) or "")
     if filters.taken_after is not None:
         terms.add("taken_sort >= ?", sortable(filters.taken_after))
     if filters.taken_before is not None:
         terms.add("taken_sort < ?", sortable(filters.taken_before))
-    if filters.min_width is not None:
-        terms.add("width >= ?", filters.min_width)
-    if filters.min_height is not None:
-        terms.add("height >= ?", filters.min_height)
-    if filters.orientation is not None:
-        terms.add("orientation = ?", filters.orientation)
     if filters.camera is not None:
-        terms.add("camera LIKE ? ESCAPE '\\'", f"%{_literal(filters.camera.strip())}%")
+        terms.add(_named("camera"), f"%{_literal(filters.camera.strip())}%")
+    if filters.lens is not None:
+        terms.add(_named("lens"), f"%{_literal(filters.lens.strip())}%")
     if filters.near is not None:
         _add_near(terms, filters.near)
     return terms
+
+
+def _add_shape(terms: _Terms, filters: Filters) -> None:
+    """Add what holds of many images, as a rule.
+
+    Beside other terms it is no place to begin: the + keeps SQLite, which takes every index for
+    equally good, from that.
+    """
+    plus = "+" if terms.sql else ""
+    if filters.format is not None:
+        terms.add(f"{plus}format = ?", format_name(filters.format) or "")
+    if filters.min_width is not None:
+        terms.add(f"{plus}width >= ?", filters.min_width)
+    if filters.min_height is not None:
+        terms.add(f"{plus}height >= ?", filters.min_height)
+    if filters.orientation is not None:
+        terms.add(f"{plus}orientation = ?", filters.orientation)
+
+
+def _named(column: str) -> str:
+    """Return a condition on part of a name: all names are looked at, of which there are few.
+
+    Each step of the recursion jumps to the next name in the column's index.
+    """
+    return f"""{column} IN (
+        WITH RECURSIVE names (name) AS (
+            SELECT MIN({column}) FROM images
+            UNION ALL
+            SELECT (SELECT MIN({column}) FROM images WHERE {column} > name) FROM names
+            WHERE name IS NOT NULL
+        )
+        SELECT name FROM names WHERE name LIKE ? ESCAPE '\\'
+    )"""
 
 
 def _file_terms(filters: Filters) -> _Terms:

@@ -1,6 +1,6 @@
 """The facade that every face uses: open a library, index, search, look at its state, remove."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -24,7 +24,7 @@ from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
-from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
+from mcp_vlsearch.core.searching import SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.spaces import OpenSpace, SpaceSlot, settle
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
@@ -175,7 +175,7 @@ class Library:
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, report)
+        return self._search(request, self._roots(), lambda _: request, report)
 
     def search_by_image(
         self,
@@ -211,7 +211,7 @@ class Library:
                 data = read_known(given.image_id, roots, self._catalog)
             return replace(bare, image=open_upright(data))
 
-        return self._search(bare, report, complete)
+        return self._search(bare, roots, complete, report)
 
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent
@@ -277,32 +277,30 @@ class Library:
     def _search(
         self,
         bare: SearchRequest,
+        roots: Roots,
+        complete: Callable[[OpenSpace | None], SearchRequest],
         report: ProgressCallback,
-        complete: Callable[[OpenSpace | None], SearchRequest] | None = None,
     ) -> SearchResult:
         """Search; ``complete`` makes the request whole for the space that is searched, if any."""
-        roots, is_fenced = self._roots(), bool(self.settings.roots)
+        is_fenced = bool(self.settings.roots)
         if bare.filters.folder is not None:
             check_folder(bare.filters.folder, roots, self._catalog, is_fenced)
         check_top_k(bare)
 
         def search(space: OpenSpace) -> SearchResult:
-            searcher = Searcher(
-                self._catalog,
-                space.embeddings,
-                self._encoder,
-                space.index,
-                space.fence,
-                roots if is_fenced else None,
-            )
-            return searcher.search(complete(space) if complete else bare, report)
+            searcher = space.searcher(self._catalog, self._encoder, roots if is_fenced else None)
+            return searcher.search(complete(space), report)
 
         if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
-            return nothing_found(complete(None) if complete else bare)
+            return nothing_found(complete(None))
         return self._spaces.run(search, report)
 
     def _roots(self) -> Roots:
-        return Roots([*self._catalog.roots(), *self.settings.roots])
+        return Roots(self._allowed())
+
+    def _allowed(self) -> Iterator[str | Path]:
+        yield from self._catalog.roots()
+        yield from self.settings.roots
 
     def _fence(self) -> Roots | None:
         return self._roots() if self.settings.roots else None

@@ -30,7 +30,6 @@ __all__ = ["IndexSlot"]
 
 _BLOCK = 20_000
 """Vectors read from the cache at a time."""
-_SAMPLE = 1000
 _PROBES: Final = 8
 """Rows, of the last and of all, by which an index is known to be this library's."""
 _SAME: Final = 0.99
@@ -54,23 +53,23 @@ class IndexSlot:
         if isinstance(self._index, StoredIndex):
             self._storing = Storing(self._index, embeddings)
         self._is_known = False
-        self._sample: Seqs = np.empty(0, np.int64)
-        self._sampled_at = 0
         self._turn = threading.Lock()
 
     def current(self, report: ProgressCallback) -> VectorIndex:
         """Return the index with everything that any process has written so far."""
         with self._turn:
             self._refresh()
-            index = self._index
             while True:
+                index = self._index
                 last_seq = index.last_seq
                 seqs, vectors, removed, last_removal = self._embeddings.changes(
                     last_seq, index.last_removal, _BLOCK
                 )
                 if last_removal > index.last_removal:
+                    if index.last_seq and not self._embeddings.remembers(index.last_removal):
+                        self._begin_anew()
+                        continue
                     index.remove(removed, last_removal)
-                    self._sampled_at = 0
                     if (index.last_seq, index.last_removal) != (last_seq, last_removal):
                         continue  # another process was faster
                 if not len(seqs):
@@ -102,14 +101,6 @@ class IndexSlot:
         if isinstance(self._index, ClosingIndex):
             self._index.close()
 
-    def sample(self) -> "Seqs":
-        """Return up to 1000 random seqs, renewed after removals and growth by a tenth."""
-        with self._turn:
-            size = len(self._index)
-            if size > self._sampled_at + self._sampled_at // 10:
-                self._sample, self._sampled_at = self._embeddings.sample(_SAMPLE), size
-            return self._sample
-
     @property
     def fingerprint(self) -> str:
         """Names the space of the vectors."""
@@ -126,23 +117,18 @@ class IndexSlot:
         return IndexStatus(name=self._name, kind=self._index.kind, vectors=vectors)
 
     def _refresh(self) -> None:
-        if self._shared is not None:
-            before = self._shared.last_removal
-            self._shared.refresh()
-            if self._shared.last_removal != before:
-                self._sampled_at = 0
-        if not self._index.last_seq:
+        index = self._shared
+        if index is None:
             return
-        if not self._embeddings.remembers(self._index.last_removal):
-            self._begin_anew()
-        elif self._shared is not None and not self._is_known:
+        index.refresh()
+        if index.last_seq and not self._is_known:
             self._is_known = True
-            if not self._is_of_this_library(self._shared):
+            if not self._is_of_this_library(index):
                 logger.warning("the index does not fit the library, perhaps a copy: made anew")
                 self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._sampled_at = 0
+        """Forget all rows: what the library can still tell does not bring them up to date."""
         if self._shared is not None:
             self._shared.drop()
         else:

@@ -27,13 +27,14 @@ _OFFSET: Final = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d")
 @dataclass(frozen=True)
 class Metadata:
     """``orientation`` is EXIF's, 1 to 8; ``taken_at`` ISO 8601 by the camera's clock, with its
-    offset if known; ``camera`` make and model; the place in decimal degrees."""
+    offset if known; ``camera`` and ``lens`` make and model; the place in decimal degrees."""
 
     orientation: int = 1
     taken_at: str | None = None
     camera: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    lens: str | None = None
 
 
 def read_metadata(image: Image.Image) -> Metadata:
@@ -44,13 +45,15 @@ def read_metadata(image: Image.Image) -> Metadata:
         return Metadata()
     orientation = exif.get(_TAG.Orientation)
     details = _directory(exif, ExifTags.IFD.Exif)
-    place = _place(_directory(exif, ExifTags.IFD.GPSInfo))
+    latitude, longitude = _place(_directory(exif, ExifTags.IFD.GPSInfo)) or (None, None)
     return Metadata(
         orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1,
         # Some writers put everything into the main directory.
         _taken_at({**_directory(exif), **details}),
-        _camera(_text(exif.get(_TAG.Make)), _text(exif.get(_TAG.Model))),
-        *(place or (None, None)),
+        _product(exif, _TAG.Make, _TAG.Model),
+        latitude,
+        longitude,
+        _product(details, _TAG.LensMake, _TAG.LensModel),
     )
 
 
@@ -79,7 +82,8 @@ def _taken_at(tags: Mapping[int, Any]) -> str | None:
     return None
 
 
-def _camera(make: str, model: str) -> str | None:
+def _product(tags: Mapping[int, Any], make_tag: int, model_tag: int) -> str | None:
+    make, model = _text(tags.get(make_tag)), _text(tags.get(model_tag))
     if make and model.split(" ")[0].lower() == make.split(" ")[0].lower():
         make = ""  # "NIKON CORPORATION" makes the "NIKON D750"
     return f"{make} {model}".strip() or None

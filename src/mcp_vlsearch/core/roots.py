@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from mcp_vlsearch.core.scan import PICTURE_SUFFIXES
@@ -56,10 +57,18 @@ def new_root(folder: str | Path) -> str:
 
 
 class Roots:
-    """The folders (or single files) that a library may read, resolved."""
+    """The folders (or single files) that a library may read.
+
+    They are looked at when they are needed first: many searches don't need them.
+    """
 
     def __init__(self, folders: Iterable[str | Path]) -> None:
-        self.folders = sorted({real(folder) for folder in folders})
+        self._given = folders
+
+    @cached_property
+    def folders(self) -> list[str]:
+        """All of them, resolved and sorted."""
+        return sorted({real(folder) for folder in self._given})
 
     def every(self) -> list[str]:
         """Return all roots, sorted. Raises :class:`RootError` if there is none."""

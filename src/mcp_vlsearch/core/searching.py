@@ -10,6 +10,7 @@ import numpy as np
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.core.allowed import Allowed
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence
 from mcp_vlsearch.core.filters import compile_filters
@@ -19,13 +20,14 @@ from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pushing import Pushing
 from mcp_vlsearch.core.relevance import Background, judge, reaches
 from mcp_vlsearch.core.roots import Roots
+from mcp_vlsearch.core.sample import Sample
 from mcp_vlsearch.errors import LibraryError, QueryError
 from mcp_vlsearch.types import Filters, Hit, MinRelevance, SearchResult
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from mcp_vlsearch.contracts import Seqs, VectorIndex, Vectors
+    from mcp_vlsearch.contracts import Seqs, Vectors
 
 __all__ = ["SearchRequest", "Searcher", "check_top_k", "nothing_found"]
 
@@ -69,14 +71,18 @@ class Searcher:
         embeddings: Embeddings,
         encoder: EncoderSlot,
         index: IndexSlot,
+        sample: Sample,
         fence: Fence,
+        filtered: Allowed,
         roots: Roots | None,
     ) -> None:
         self._catalog = catalog
         self._embeddings = embeddings
         self._encoder = encoder
         self._index = index
+        self._sample = sample
         self._fence = fence
+        self._filtered = filtered
         self._roots = roots
 
     def search(self, request: SearchRequest, report: ProgressCallback = silent) -> SearchResult:
@@ -91,13 +97,14 @@ class Searcher:
         if not len(index):
             self._explain_emptiness()
         vector = self._vector(request, report)
-        inside = self._fence.seqs(self._roots, self._index.version) if self._roots else None
+        inside = self._fence.seqs(self._roots) if self._roots else None
         total = len(index) if inside is None else len(inside)
         filtering = Pushing(index, request.filters)
         allowed = self._allowed(filtering.rest, inside)
         searched = filtering.count(allowed)
         scores, seqs = filtering.search(vector[None], min(request.top_k, max(searched, 1)), allowed)
-        hits = self._describe(scores[0], seqs[0], self._background(index, vector))
+        background = Background.of(self._sample.scores(vector, index), len(index))
+        hits = self._describe(scores[0], seqs[0], background)
         return SearchResult(
             queries=list(request.texts),
             hits=[hit for hit in hits if reaches(hit.relevance, request.min_relevance)],
@@ -122,8 +129,10 @@ class Searcher:
         condition = compile_filters(filters)
         if condition is None:
             return inside
-        allowed = self._catalog.allowed(condition, self._embeddings.fingerprint)
-        return allowed if inside is None else np.intersect1d(allowed, inside, assume_unique=True)
+        allowed = self._filtered.seqs(condition)
+        if inside is None:
+            return allowed
+        return allowed[np.isin(allowed, inside, assume_unique=True, kind="table")]
 
     def _explain_emptiness(self) -> None:
         """Raise if the library has pictures, but no vectors of this encoder and its settings."""
@@ -134,13 +143,6 @@ class Searcher:
                 f"all pictures here were indexed with other settings ({used}): search with those, "
                 "or index again with these"
             )
-
-    def _background(self, index: "VectorIndex", vector: "Vectors") -> Background | None:
-        sample = self._index.sample()
-        if not len(sample):
-            return None
-        scores, seqs = index.search(vector[None], len(sample), sample)
-        return Background.of(scores[0][seqs[0] >= 0], len(index))
 
     def _describe(
         self, scores: "Vectors", seqs: "Seqs", background: Background | None

@@ -10,11 +10,15 @@ from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
 from mcp_vlsearch.contracts import Encoder
+from mcp_vlsearch.core.allowed import Allowed
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence
 from mcp_vlsearch.core.following import followed, space_for
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.progress import ProgressCallback
+from mcp_vlsearch.core.roots import Roots
+from mcp_vlsearch.core.sample import Sample
+from mcp_vlsearch.core.searching import Searcher
 from mcp_vlsearch.errors import EncoderChangedError
 from mcp_vlsearch.settings import (
     CONFIG_FILE,
@@ -38,7 +42,22 @@ class OpenSpace:
     encoder: Encoder
     embeddings: Embeddings
     index: IndexSlot
+    sample: Sample
     fence: Fence
+    filtered: Allowed
+
+    def searcher(self, catalog: Catalog, encoder: EncoderSlot, roots: Roots | None) -> Searcher:
+        """Return what searches here; with roots, only below them."""
+        return Searcher(
+            catalog,
+            self.embeddings,
+            encoder,
+            self.index,
+            self.sample,
+            self.fence,
+            self.filtered,
+            roots,
+        )
 
 
 class SpaceSlot:
@@ -98,9 +117,15 @@ class SpaceSlot:
                 made_with = choices(self._encoder.settings)
                 embeddings = Embeddings(self._database, encoder, made_with)
                 index = IndexSlot(self._settings, embeddings, encoder.dim)
-                fence = Fence(self._catalog, encoder.fingerprint)
                 self.close()
-                self.opened = OpenSpace(encoder, embeddings, index, fence)
+                self.opened = OpenSpace(
+                    encoder,
+                    embeddings,
+                    index,
+                    Sample(embeddings),
+                    Fence(self._catalog, encoder.fingerprint),
+                    Allowed(self._catalog, encoder.fingerprint),
+                )
             return self.opened
 
 

@@ -16,8 +16,8 @@ FiltersParameter = Annotated[
     Field(
         description=(
             "Facts that every hit must meet, combined with AND: folder, format, when taken or "
-            "changed, size, orientation, camera, place. They narrow the search itself, so put "
-            "facts here rather than into words."
+            "changed, size, orientation, camera, lens, place. They narrow the search itself, so "
+            "put facts here rather than into words."
         ),
         json_schema_extra={"default": {}},
     ),

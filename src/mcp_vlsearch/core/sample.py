@@ -1,0 +1,37 @@
+"""Random pictures of a library, kept in memory to score any query against: its background."""
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mcp_vlsearch.cache.embeddings import Embeddings
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import VectorIndex, Vectors
+
+__all__ = ["Sample"]
+
+_ROWS: Final = 1000
+
+
+class Sample:
+    """Up to 1000 random vectors, renewed once a tenth as many rows came or went as there are."""
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        self._embeddings = embeddings
+        self._rows: Vectors | None = None
+        self._version = 0, 0
+        self._turn = threading.Lock()
+
+    def scores(self, vector: "Vectors", index: "VectorIndex") -> "Vectors":
+        """Return the cosines of a query, shape (dim,), to the sample, shape (n,)."""
+        with self._turn:
+            version = index.last_seq, index.last_removal
+            changes = sum(abs(now - then) for now, then in zip(version, self._version, strict=True))
+            if self._rows is None or changes > len(index) // 10:
+                self._rows, self._version = self._embeddings.sample(_ROWS), version
+            rows = self._rows
+        # BLAS would use all cores and, where they are busy, wait for each of them.
+        scores: Vectors = np.einsum("ij,j->i", rows, vector)
+        return scores
