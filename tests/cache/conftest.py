@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,3 +91,17 @@ def shelf(file: Path) -> Iterator[Shelf]:
     database = Database(file)
     yield Shelf(database, Catalog(database), Embeddings(database, Promise()))
     database.close()
+
+
+@pytest.fixture
+def open_anew(file: Path) -> Iterator[Callable[[], Shelf]]:
+    """What opens the shelf's library once more, as another process would."""
+    opened: list[Database] = []
+
+    def again() -> Shelf:
+        opened.append(Database(file))
+        return Shelf(opened[0], Catalog(opened[0]), Embeddings(opened[0], Promise()))
+
+    yield again
+    for database in opened:
+        database.close()

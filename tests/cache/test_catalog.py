@@ -67,7 +67,7 @@ def test_a_range_of_paths_is_found_by_the_key_and_not_by_reading_all(shelf: Shel
         for query in asked:
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
             assert not [step for step in plan if step.startswith("SCAN")], plan
-    assert len(asked) == 2
+    assert len(asked) == 3
 
 
 def test_counts_tell_files_failures_and_distinct_images(shelf: Shelf) -> None:

@@ -1,9 +1,11 @@
 """Indexing knows new, changed, moved, unchanged and gone files, and forgets nothing by accident."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,26 @@ def state(library: Library) -> list[tuple[str, str, bytes]]:
         vector = library.search_by_image(image, top_k=3).model_dump_json(exclude={"seconds"})
         found.append((path, image, vector.encode()))
     return found
+
+
+def before_listing(monkeypatch: pytest.MonkeyPatch, happen: Callable[[Path], None]) -> None:
+    """Let something happen before a folder is opened."""
+    open_file = os.open
+
+    def late(path: str, flags: int, *mode: int, **more: int) -> int:
+        if Path(path).is_dir():
+            happen(Path(path))
+        return open_file(path, flags, *mode, **more)
+
+    monkeypatch.setattr(os, "open", late)
+
+
+def refuse_to_list(monkeypatch: pytest.MonkeyPatch, refused: Path) -> None:
+    def refuse(folder: Path) -> None:
+        if folder == refused:
+            raise PermissionError(13, "Permission denied")
+
+    before_listing(monkeypatch, refuse)
 
 
 def test_a_first_run_encodes_every_picture_once(library: Library) -> None:
@@ -138,19 +160,130 @@ def test_a_folder_that_cannot_be_read_loses_nothing(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.index()
-    list_folder = os.scandir
-
-    def refuse(path: str) -> object:
-        if str(path) == str(photos / "trip"):
-            raise PermissionError(13, "Permission denied")
-        return list_folder(path)
-
     (photos / "trip" / "3.png").unlink()
-    monkeypatch.setattr(os, "scandir", refuse)
+    refuse_to_list(monkeypatch, photos / "trip")
     report = library.index()
     assert report.removed == 0
     assert report.total_images == 10
     assert [failure.path for failure in report.failures] == [str(photos / "trip")]
+
+
+def test_a_root_within_a_folder_that_cannot_be_read_is_indexed(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(photos / "trip" / "day" / "new.png", 60)
+    library.allow([photos / "trip" / "day"])
+    refuse_to_list(monkeypatch, photos / "trip")
+    assert changes(library.index()) == {"added": 6, "failed": 1, "encoded": 6}
+
+
+def test_a_root_that_goes_away_during_the_scan_loses_nothing(
+    library: Library, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index()
+
+    def unplug(folder: Path) -> None:
+        if folder == photos / "trip":
+            photos.rename(tmp_path / "unplugged")
+
+    before_listing(monkeypatch, unplug)
+    report = library.index()
+    assert (report.removed, report.total_images) == (0, 10)
+
+
+def test_a_file_that_becomes_a_folder_is_gone_and_what_is_in_the_folder_is_found(
+    library: Library, photos: Path
+) -> None:
+    library.index()
+    (photos / "0.png").unlink()
+    paint(photos / "0.png" / "inside.png", 80)
+    assert changes(library.index()) == {"added": 1, "unchanged": 9, "removed": 1, "encoded": 1}
+    assert changes(library.index()) == {"unchanged": 10}
+
+
+def test_a_file_that_is_renamed_in_case_only_is_known_by_its_new_name_only(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the file system finds it by the old name, too."""
+    paint(photos / "flower.png", 60)
+    library.index()
+    (photos / "flower.png").rename(photos / "Flower.PNG")
+    status = os.lstat
+
+    def in_any_case(path: str | Path) -> os.stat_result:
+        names = {there.name.casefold(): there for there in Path(path).parent.iterdir()}
+        return status(names.get(Path(path).name.casefold(), path))
+
+    monkeypatch.setattr(os, "lstat", in_any_case)
+    library.index()
+    assert sorted(library._catalog.known(str(photos), recursive=False)) == sorted(
+        str(path) for path in photos.iterdir() if path.name != "trip"
+    )
+    assert changes(library.index()) == {"unchanged": 11}
+
+
+def test_a_folder_that_becomes_a_file_is_that_file(library: Library, photos: Path) -> None:
+    paint(photos / "album.png" / "a.png", 80)
+    library.index()
+    shutil.rmtree(photos / "album.png")
+    paint(photos / "album.png", 81)
+    assert changes(library.index()) == {"added": 1, "unchanged": 10, "removed": 1, "encoded": 1}
+
+
+def test_a_file_that_becomes_something_else_is_gone_and_named(
+    library: Library, photos: Path
+) -> None:
+    library.index()
+    (photos / "0.png").unlink()
+    os.mkfifo(photos / "0.png")
+    assert changes(library.index()) == {"unchanged": 9, "removed": 1, "failed": 1}
+
+
+def test_files_behind_links_are_known_again(library: Library, photos: Path, tmp_path: Path) -> None:
+    """They come last in the scan, and in the order of their paths in the catalog."""
+    paint(tmp_path / "album" / "a.png", 90)
+    paint(tmp_path / "album" / "b.png", 91)
+    library.allow([tmp_path / "album"])
+    (photos / "0-album").symlink_to(tmp_path / "album")
+    (photos / "z-album").symlink_to(tmp_path / "album")
+    assert changes(library.index([photos])) == {"added": 12, "encoded": 12}
+    assert changes(library.index([photos])) == {"unchanged": 12}
+    (tmp_path / "album" / "a.png").unlink()
+    assert changes(library.index([photos])) == {"unchanged": 11, "removed": 1}
+
+
+def test_a_file_below_two_roots_is_forgotten_once(library: Library, photos: Path) -> None:
+    hidden = paint(photos / ".private" / "x.png", 70)
+    paint(photos / ".private" / "y.png", 71)
+    library.allow([hidden.parent, photos / "trip"])
+    library.index()
+    hidden.unlink()
+    (photos / "trip" / "1.png").unlink()
+    assert changes(library.index()) == {"unchanged": 10, "removed": 2}
+
+
+def test_names_that_are_not_utf_8_are_told_and_stop_nothing(library: Library, photos: Path) -> None:
+    paint(photos / os.fsdecode(b"caf\xe9.png"), 70)
+    paint(photos / os.fsdecode(b"f\xfcr") / "x.png", 71)
+    paint(photos / "two\nlines\x1b.png", 72)
+    for _ in range(2):
+        report = library.index()
+        told = [f["path"] for f in json.loads(report.model_dump_json().encode())["failures"]]
+        assert told == [str(photos / "caf\\udce9.png"), str(photos / "f\\udcfcr")]
+    assert (report.unchanged, report.scanned) == (11, 13)
+
+
+def test_a_path_that_is_not_utf_8_is_refused_with_what_to_do(
+    library: Library, photos: Path
+) -> None:
+    paint(photos / os.fsdecode(b"f\xfcr") / "x.png", 71)
+    folder = photos / os.fsdecode(b"f\xfcr")
+    (photos / "link").symlink_to(folder)
+    for path in (folder, photos / "link", folder / "x.png"):
+        for refuse in (library.allow, library.index, library.remove):
+            with pytest.raises(RootError, match="is not UTF-8: rename it") as error:
+                refuse([path])
+            str(error.value).encode()
 
 
 def test_files_outside_the_named_paths_stay_as_they_are(library: Library, photos: Path) -> None:
@@ -230,14 +363,7 @@ def test_what_was_scanned_is_what_was_indexed_and_what_failed(
 def test_a_folder_that_cannot_be_listed_is_counted_as_scanned_and_failed(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list_folder = os.scandir
-
-    def refuse(path: str) -> object:
-        if str(path) == str(photos / "trip"):
-            raise PermissionError(13, "Permission denied")
-        return list_folder(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    refuse_to_list(monkeypatch, photos / "trip")
     report = library.index()
     assert (report.scanned, report.added, report.failed) == (6, 5, 1)
 

@@ -1,20 +1,29 @@
 """A scan finds every picture file once, opens none, and says what it could not see."""
 
+import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from mcp_vlsearch.core import decode
-from mcp_vlsearch.core.scan import PICTURE_SUFFIXES, ScanResult, scan
+from mcp_vlsearch.core import scan as module
+from mcp_vlsearch.core.scan import PICTURE_SUFFIXES, Scan, ScannedFile
 from mcp_vlsearch.errors import CancelledError
 from mcp_vlsearch.formats import PILLOW_FORMATS
 
 from ..pictures import encoded, picture
+
+Entry = os.DirEntry[str]
+Change = Callable[[Iterator[Entry]], Iterator[Entry]]
 
 
 def touch(*paths: Path) -> None:
@@ -23,11 +32,53 @@ def touch(*paths: Path) -> None:
         path.write_bytes(b"x" * 7)
 
 
-def found(folder: Path, *, recursive: bool = True, roots: list[Path] | None = None) -> ScanResult:
-    return scan(str(folder), recursive, [str(r) for r in roots or [folder]])
+@dataclass
+class Found:
+    """All that a scan gave."""
+
+    files: list[ScannedFile]
+    unreadable: list[tuple[str, str]]
+    failures: list[tuple[str, str]]
 
 
-def names(result: ScanResult, folder: Path) -> list[str]:
+def found(folder: Path, *, recursive: bool = True, roots: list[Path] | None = None) -> Found:
+    scan = Scan(str(folder), recursive, [str(r) for r in roots or [folder]])
+    files = [ScannedFile(path, *status) for _, part in scan for path, status in part.items()]
+    return Found(sorted(files), sorted(scan.unreadable), sorted(scan.failures))
+
+
+@pytest.fixture
+def before_listing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Callable[[Path], None]], None]:
+    """What lets something happen just before a folder is opened."""
+    listed = os.open
+
+    def arrange(happen: Callable[[Path], None]) -> None:
+        def late(path: str, flags: int, *mode: int) -> int:
+            happen(Path(path))
+            return listed(path, flags, *mode)
+
+        monkeypatch.setattr(os, "open", late)
+
+    return arrange
+
+
+@pytest.fixture
+def entries_are(monkeypatch: pytest.MonkeyPatch) -> Callable[[Change], None]:
+    """What puts a function between a folder's entries and the scan."""
+    list_folder = os.scandir
+
+    def arrange(change: Change) -> None:
+        def changed(place: int) -> contextlib.AbstractContextManager[Iterator[Entry]]:
+            return contextlib.nullcontext(change(list_folder(place)))
+
+        monkeypatch.setattr(os, "scandir", changed)
+
+    return arrange
+
+
+def names(result: Found, folder: Path) -> list[str]:
     return [str(Path(file.path).relative_to(folder)) for file in result.files]
 
 
@@ -37,6 +88,22 @@ def test_pictures_below_a_folder_are_found_in_the_order_of_their_names(tmp_path:
     assert names(result, tmp_path) == ["a.JPG", "b.png", "y/x/d.webp", "z/c.heic"]
     assert not result.failures
     assert not result.unreadable
+
+
+def test_parts_come_in_the_order_of_paths_as_text_each_before_its_bound(tmp_path: Path) -> None:
+    inside = ("b/x.jpg", "b-c.jpg", "b.jpg", "b/a/y.jpg", "b!/z.jpg", "c.jpg", "b/x/1.jpg")
+    touch(
+        *(
+            tmp_path / name
+            for name in (*inside, "é.jpg", "猫/a.jpg", "猫.jpg", "Z.jpg", "b/x.d/1.jpg")
+        )
+    )
+    parts = list(Scan(str(tmp_path), True, [str(tmp_path)]))
+    bounds = [bound for bound, _ in parts]
+    assert bounds == sorted(bounds)
+    assert sum(len(files) for _, files in parts) == 12
+    for before, (bound, files) in zip(["", *bounds], parts, strict=False):
+        assert all(before <= path < bound for path in files)
 
 
 def test_a_file_comes_with_its_size_and_its_time_in_nanoseconds(tmp_path: Path) -> None:
@@ -61,7 +128,7 @@ def test_a_path_of_a_file_is_that_file_whatever_its_suffix(tmp_path: Path) -> No
 
 
 def test_a_path_that_does_not_exist_gives_nothing(tmp_path: Path) -> None:
-    assert found(tmp_path / "gone") == ScanResult()
+    assert found(tmp_path / "gone") == Found([], [], [])
 
 
 def test_hidden_files_and_what_other_programs_leave_are_skipped(tmp_path: Path) -> None:
@@ -103,6 +170,21 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     assert names(result, tmp_path) == ["a/b/c.jpg"]
 
 
+def test_a_folder_that_lies_at_two_places_is_found_at_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mounted twice, or on a disk that tells no inodes."""
+    touch(tmp_path / "a" / "1.jpg", tmp_path / "b" / "2.jpg")
+    (tmp_path / "b" / "up").symlink_to(tmp_path)
+    status = os.stat
+
+    def same(place: str | int) -> os.stat_result:
+        return os.stat_result((*status(place)[:1], 0, 0, *status(place)[3:]))
+
+    monkeypatch.setattr(os, "stat", same)
+    assert names(found(tmp_path), tmp_path) == ["a/1.jpg", "b/2.jpg"]
+
+
 def test_a_folder_is_found_at_its_own_place_rather_than_through_a_link(tmp_path: Path) -> None:
     touch(tmp_path / "z" / "a.jpg")
     (tmp_path / "link").symlink_to(tmp_path / "z")
@@ -119,20 +201,137 @@ def test_a_dangling_link_below_the_roots_may_lead_to_a_disk_that_is_off(tmp_path
 
 
 def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_scanned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, before_listing: Callable[[Callable[[Path], None]], None]
 ) -> None:
     touch(tmp_path / "closed" / "a.jpg", tmp_path / "open" / "b.jpg")
-    scandir = os.scandir
 
-    def refuse(folder: str) -> Iterator[os.DirEntry[str]]:
-        if folder.endswith("closed"):
+    def refuse(folder: Path) -> None:
+        if folder.name == "closed":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
-        return scandir(folder)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    before_listing(refuse)
     result = found(tmp_path)
     assert names(result, tmp_path) == ["open/b.jpg"]
     assert result.unreadable == [(str(tmp_path / "closed"), "can't be read: Permission denied")]
+
+
+@pytest.mark.timeout(10)
+def test_a_folder_that_vanishes_meanwhile_is_no_failure(
+    tmp_path: Path, before_listing: Callable[[Callable[[Path], None]], None]
+) -> None:
+    touch(tmp_path / "a" / "1.jpg", tmp_path / "b" / "2.jpg", tmp_path / "c" / "3.jpg")
+
+    def vanish(folder: Path) -> None:
+        if folder.name == "a":
+            (tmp_path / "b").rename(tmp_path / ".b")
+            (tmp_path / "c").rename(tmp_path / ".c")
+            os.mkfifo(tmp_path / "c")  # to open it would take forever
+
+    before_listing(vanish)
+    result = found(tmp_path)
+    assert (names(result, tmp_path), result.unreadable, result.failures) == (["a/1.jpg"], [], [])
+
+
+def test_a_file_that_vanishes_meanwhile_is_no_failure(
+    tmp_path: Path, entries_are: Callable[[Change], None]
+) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "b.jpg")
+
+    def vanish(entries: Iterator[Entry]) -> Iterator[Entry]:
+        listed = list(entries)
+        (tmp_path / "a.jpg").unlink()
+        return iter(listed)
+
+    entries_are(vanish)
+    result = found(tmp_path)
+    assert (names(result, tmp_path), result.unreadable, result.failures) == (["b.jpg"], [], [])
+
+
+def test_a_folder_that_breaks_off_while_it_is_listed_is_unreadable_as_a_whole(
+    tmp_path: Path, entries_are: Callable[[Change], None]
+) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "b" / "c.jpg")
+
+    def torn(entries: Iterator[Entry]) -> Iterator[Entry]:
+        yield from entries
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    entries_are(torn)
+    result = found(tmp_path)
+    assert result.files == []
+    assert result.unreadable == [(str(tmp_path), "can't be read: Input/output error")]
+
+
+def bury(folder: Path, depth: int, name: str) -> None:
+    """Make so many folders within each other, each with a picture, however long their path gets."""
+    place = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=place)
+        below = os.open(name, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        os.close(os.open("x.jpg", os.O_CREAT, dir_fd=below))
+        place = below
+    os.close(place)
+
+
+@pytest.fixture
+def pit(tmp_path: Path) -> Iterator[Path]:
+    """A folder to dig in; what is deep in it is more than pytest can delete."""
+    folder = tmp_path / "pit"
+    folder.mkdir()
+    yield folder
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def test_a_tree_of_more_levels_than_python_can_recurse_is_scanned(pit: Path) -> None:
+    bury(pit, 1500, "d")
+    result = found(pit)
+    assert len(result.files) == 1500
+    assert (result.unreadable, result.failures) == ([], [])
+
+
+def test_a_path_that_is_too_long_for_the_system_is_named_and_the_others_are_scanned(
+    pit: Path,
+) -> None:
+    bury(pit, 40, "x" * 200)
+    touch(pit / "y.jpg")
+    result = found(pit)
+    assert str(pit / "y.jpg") == result.files[-1].path
+    assert 10 < len(result.files) < 40
+    ((path, why),) = result.unreadable
+    assert path.startswith(str(pit / "xxx"))
+    assert "too long for this system" in why
+    assert result.failures == []
+
+
+def test_a_large_folder_is_found_with_reports_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(*(tmp_path / f"{number:05d}.jpg" for number in range(5000)))
+    moments = count(1)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(moments)))
+    counts: list[int] = []
+    ((_, files),) = Scan(str(tmp_path), True, [str(tmp_path)], counts.append)
+    assert {Path(path).name for path in files} == {f"{n:05d}.jpg" for n in range(5000)}
+    assert counts == [0, 1000, 2000, 3000, 4000, 5000, 5000]
+
+
+def test_names_that_differ_only_in_case_are_files_of_their_own(tmp_path: Path) -> None:
+    touch(
+        tmp_path / "a.jpg", tmp_path / "A.JPG", tmp_path / "B" / "x.jpg", tmp_path / "b" / "x.jpg"
+    )
+    assert names(found(tmp_path), tmp_path) == ["A.JPG", "B/x.jpg", "a.jpg", "b/x.jpg"]
+
+
+def test_folders_are_found_where_they_cannot_be_listed_by_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows."""
+    touch(tmp_path / "a" / "1.jpg", tmp_path / "2.jpg")
+    by_descriptor = found(tmp_path)
+    monkeypatch.setattr(module, "_BY_DESCRIPTOR", False)
+    monkeypatch.setattr(os, "open", None)
+    assert found(tmp_path) == by_descriptor
 
 
 @pytest.mark.timeout(10)
@@ -155,17 +354,22 @@ def test_names_that_are_not_utf_8_are_failures_that_can_be_shown(tmp_path: Path)
     assert shown == ["caf\\udce9.jpg", "f\\udcfcr"]
 
 
+def test_a_name_with_a_line_break_is_a_name(tmp_path: Path) -> None:
+    touch(tmp_path / "a\nb.jpg", tmp_path / "c\nd" / "e\r.jpg")
+    assert names(found(tmp_path), tmp_path) == ["a\nb.jpg", "c\nd/e\r.jpg"]
+
+
 def test_a_scan_reports_and_what_the_report_raises_ends_it(tmp_path: Path) -> None:
     touch(tmp_path / "a.jpg", tmp_path / "b.jpg")
     counts: list[int] = []
-    scan(str(tmp_path), True, [str(tmp_path)], counts.append)
+    list(Scan(str(tmp_path), True, [str(tmp_path)], counts.append))
     assert counts == [0, 2]
 
     def stop(_: int) -> None:
         raise CancelledError("stop")
 
     with pytest.raises(CancelledError):
-        scan(str(tmp_path), True, [str(tmp_path)], stop)
+        list(Scan(str(tmp_path), True, [str(tmp_path)], stop))
 
 
 def test_the_suffixes_are_those_of_the_formats_that_can_be_decoded() -> None:

@@ -38,6 +38,13 @@ _PUT_FILE: Final = """
         image_id = excluded.image_id, error = excluded.error, retry = excluded.retry
 """
 
+_COUNT_FOLDER: Final = """
+    INSERT INTO counted_folders (path, low, high, files)
+    SELECT :path, :low, :high,
+        (SELECT COUNT(*) FROM files WHERE path = :path OR (path >= :low AND path < :high))
+    WHERE NOT EXISTS (SELECT 1 FROM counted_folders WHERE path = :path)
+"""
+
 
 class FileRecord(NamedTuple):
     """A file as it was when it was last read; ``error`` says why it has no image.
@@ -111,14 +118,18 @@ class Catalog:
             return _column(connection.execute("SELECT path FROM roots ORDER BY path"))
 
     def add_root(self, path: str) -> None:
-        """Allow a folder; once is enough."""
+        """Allow a folder, and keep count of its files; once is enough."""
         with self._database.write() as tables:
-            tables["roots"].insert({"path": path, "added_at": _now()}, ignore=True)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            tables["roots"].insert({"path": path, "added_at": now}, ignore=True)
+            self.count_folders([path])
 
     def remove_roots(self, paths: Iterable[str]) -> None:
         """Allow exactly these folders no more; others are ignored."""
         with self._database.write() as tables:
-            tables.conn.executemany("DELETE FROM roots WHERE path = ?", ((p,) for p in paths))
+            for path in paths:
+                tables.execute("DELETE FROM roots WHERE path = ?", (path,))
+                tables.execute("DELETE FROM counted_folders WHERE path = ?", (path,))
 
     def known(self, path: str, recursive: bool = True) -> dict[str, FileRecord]:
         """Return the known files below a folder (or the file of this path), by path."""
@@ -131,29 +142,43 @@ class Catalog:
         """
         parameters = (path, low, high) if recursive else (path, low, high, os.sep)
         with self._database.read() as connection:
-            return {
-                found: FileRecord(size, mtime_ns, image_id, error, bool(retry))
-                for found, size, mtime_ns, image_id, error, retry in connection.execute(
-                    query, parameters
-                )
-            }
+            return _records(connection.execute(query, parameters))
+
+    def records(self, paths: Sequence[str]) -> dict[str, FileRecord]:
+        """Return what is known of files, by path, without those that are not known."""
+        query = """
+            SELECT files.path, size, mtime_ns, image_id, error, retry
+            FROM json_each(?) AS wanted JOIN files ON files.path = wanted.value
+        """
+        with self._database.read() as connection:
+            return _records(connection.execute(query, (json.dumps(paths),)))
+
+    def count_folders(self, folders: Iterable[str]) -> None:
+        """Keep count of the files at or below folders from now on."""
+        with self._database.write() as tables:
+            for folder in folders:
+                low, high = below(folder)
+                tables.execute(_COUNT_FOLDER, {"path": folder, "low": low, "high": high})
 
     def file_count(self, folder: str) -> int:
         """Return how many files are known at or below a folder, failed ones included."""
+        counted = "SELECT files FROM counted_folders WHERE path = ?"
         query = f"SELECT COUNT(*) FROM files WHERE path = ? OR ({BELOW})"
         with self._database.read() as connection:
-            return int(connection.execute(query, (folder, *below(folder))).fetchone()[0])
+            row = connection.execute(counted, (folder,)).fetchone()
+            row = row or connection.execute(query, (folder, *below(folder))).fetchone()
+        return int(row[0])
 
     def counts(self, folders: Sequence[str] | None = None) -> Counts:
         """Return the totals of the library, or of the files at or below some folders."""
-        those = Condition("1", ()) if folders is None else inside(folders)
-        query = f"""SELECT
-            (SELECT COUNT(*) FROM files WHERE {those.sql}),
-            (SELECT COUNT(*) FROM files WHERE image_id IS NULL AND {those.sql}),
-            (SELECT COUNT(DISTINCT image_id) FROM files WHERE {those.sql})
-        """
+        if folders is None:
+            query, parameters = "SELECT files, failed, images FROM totals", None
+        else:
+            those = inside(folders)
+            query = "SELECT COUNT(*), COUNT(error), COUNT(DISTINCT image_id) FROM files"
+            query, parameters = f"{query} WHERE {those.sql}", those.parameters
         with self._database.read() as connection:
-            return Counts(*connection.execute(query, those.parameters * 3).fetchone())
+            return Counts(*connection.execute(query, parameters or ()).fetchone())
 
     def any_entry(self) -> bool:
         """Say whether there is an image that can be found, under whichever fingerprint."""
@@ -239,10 +264,12 @@ class Catalog:
 
     def any_outside(self, folders: Sequence[str]) -> bool:
         """Say whether a file is known that lies below none of the folders."""
-        those = inside(folders)
-        query = f"SELECT EXISTS (SELECT 1 FROM files WHERE NOT {those.sql})"
-        with self._database.read() as connection:
-            return bool(connection.execute(query, those.parameters).fetchone()[0])
+        outermost: list[str] = []
+        for folder in sorted(set(folders)):
+            if not any(folder.startswith(below(other)[0]) for other in outermost):
+                outermost.append(folder)
+        with self._database.read():
+            return self.counts().files > sum(map(self.file_count, outermost))
 
     def allowed(self, condition: Condition, fingerprint: str) -> "Seqs":
         """Return the seqs of a fingerprint whose images meet a condition, sorted, shape (n,)."""
@@ -265,9 +292,12 @@ def _orientation(width: int, height: int) -> Orientation:
     return "landscape" if width > height else "portrait"
 
 
+def _records(cursor: sqlite3.Cursor) -> dict[str, FileRecord]:
+    return {
+        path: FileRecord(size, mtime_ns, image_id, error, bool(retry))
+        for path, size, mtime_ns, image_id, error, retry in cursor
+    }
+
+
 def _column(cursor: sqlite3.Cursor) -> list[str]:
     return [value for (value,) in cursor]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -233,7 +233,7 @@ class Embeddings:
 
     def count(self) -> int:
         """Return how many entries there are."""
-        query = f"SELECT COUNT(*) FROM entries WHERE fingerprint = {_FINGERPRINT}"
+        query = "SELECT IFNULL(SUM(entries), 0) FROM fingerprints WHERE fingerprint = ?"
         with self._database.read() as connection:
             return int(connection.execute(query, (self.fingerprint,)).fetchone()[0])
 

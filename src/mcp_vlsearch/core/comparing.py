@@ -1,18 +1,26 @@
 """What changed on disk since the catalog was written: what to read and what is gone."""
 
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+from typing import Final
 
-from mcp_vlsearch.cache.catalog import Catalog, FileRecord
-from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.cache.listing import KnownFile, Listing
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots, is_below
-from mcp_vlsearch.core.scan import ScannedFile, ScanResult, scan
+from mcp_vlsearch.core.scan import Files, Scan, ScannedFile, is_passed_by
 from mcp_vlsearch.errors import RootError
 from mcp_vlsearch.types import Failure
 
 __all__ = ["Comparer", "Comparison"]
+
+_LAST: Final[KnownFile] = (chr(0x10FFFF), 0, 0, 0, None)
+"""Comes after every path."""
 
 
 @dataclass
@@ -25,7 +33,6 @@ class Comparison:
     scanned: int = 0
     unchanged: int = 0
     to_read: list[ScannedFile] = field(default_factory=list)
-    known: dict[str, FileRecord] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -39,65 +46,68 @@ class Comparer:
     """
 
     def __init__(
-        self, roots: Roots, catalog: Catalog, embeddings: Embeddings, report: ProgressCallback
+        self, roots: Roots, catalog: Catalog, listing: Listing, report: ProgressCallback
     ) -> None:
         self._roots = roots
         self._catalog = catalog
-        self._embeddings = embeddings
+        self._listing = listing
         self._report = report
-        self._blind = [root for root in roots.folders if self._is_offline(root)]
+        self._unreadable: set[str] = set()
 
     def compare(self, paths: Sequence[str], recursive: bool, force: bool) -> Comparison:
         """Scan resolved paths below the roots. Raises :class:`RootError` for one that never was."""
         found = Comparison()
-        seen: set[str] = set()
+        missed: set[str] = set()
+        scanned: set[str] = set()
+        offline = self._offline()
         for path in sorted(set(paths)):
-            if self._roots.of(path) in self._blind:
-                offline = (
+            if self._roots.of(path) in offline:
+                why = (
                     "this root is offline or empty: what was indexed below it is kept until you "
                     "connect it or `remove` it"
                 )
-                found.failures.append(Failure(path=path, error=offline))
+                found.failures.append(Failure(path=path, error=why))
                 found.scanned += 1
                 continue
-            known = self._catalog.known(path, recursive)
-            if not known and not os.path.lexists(path):
+            if not os.path.lexists(path) and not self._catalog.file_count(path):
                 raise RootError(f"{path} does not exist: give a file or folder that does")
-            result = self._scan(path, recursive, found.scanned)
-            result.files = [file for file in result.files if file.path not in seen]
-            problems = [p for p in (*result.unreadable, *result.failures) if p[0] not in seen]
-            seen |= {file.path for file in result.files} | {path for path, _ in problems}
-            self._sort(result.files, known, force, found)
-            found.scanned += len(result.files) + len(problems)
-            found.failures += [Failure(path=path, error=error) for path, error in problems]
-            blind = [*self._blind, *(folder for folder, _ in result.unreadable)]
-            found.gone += [p for p in known if p not in seen and self._is_gone(p, blind)]
-        found.gone = [path for path in found.gone if path not in seen]
+            if not self._was_scanned(path, scanned, recursive):
+                missed |= self._scan(path, recursive, force, found)
+                scanned.add(path)
+        found.to_read.sort(key=attrgetter("path"))
+        if missed:  # perhaps as a disk has gone away meanwhile
+            blind = offline | self._offline() | self._unreadable
+            found.gone = [path for path in sorted(missed) if _is_gone(path, blind)]
         return found
 
-    def _scan(self, path: str, recursive: bool, before: int) -> ScanResult:
+    def _scan(self, path: str, recursive: bool, force: bool, found: Comparison) -> set[str]:
+        """Sort the files at or below a path; return the known paths that were not found."""
+        before = found.scanned
+
         def count(files: int) -> None:
             self._report(Progress(before + files, None, f"scanning {path}"))
 
-        return scan(path, recursive, self._roots.folders, count)
+        scan = Scan(path, recursive, self._roots.folders, count)
+        missed = _merge(scan, self._listing.below(path, recursive), force, found)
+        problems = sorted(scan.unreadable + scan.failures)
+        found.failures += [Failure(path=path, error=error) for path, error in problems]
+        found.scanned += len(problems)
+        self._unreadable |= {path for path, _ in scan.unreadable}
+        return set(missed)
 
-    def _sort(
-        self,
-        files: Sequence[ScannedFile],
-        known: dict[str, FileRecord],
-        force: bool,
-        found: Comparison,
-    ) -> None:
-        encoded = self._embeddings.cached({k.image_id for k in known.values() if k.image_id})
-        for file in files:
-            record = known.get(file.path)
-            if force or record is None or _changed(file, record, encoded):
-                found.to_read.append(file)
-            elif record.error:
-                found.failures.append(Failure(path=file.path, error=record.error))
-            else:
-                found.unchanged += 1
-        found.known.update(known)
+    def _was_scanned(self, path: str, scanned: set[str], recursive: bool) -> bool:
+        """Say whether the scan of a folder around a path has come by it."""
+        place = below = Path(path)
+        for above in place.parents:
+            if is_passed_by(below.name) or str(above) in self._unreadable:
+                return False
+            if str(above) in scanned:
+                return recursive or (below == place and not place.is_dir())
+            below = above
+        return False
+
+    def _offline(self) -> set[str]:
+        return {root for root in self._roots.folders if self._is_offline(root)}
 
     def _is_offline(self, root: str) -> bool:
         """Say whether a root is missing, or an empty folder though files are known below it.
@@ -112,12 +122,56 @@ class Comparer:
         except OSError:
             return False
 
-    @staticmethod
-    def _is_gone(path: str, blind: Sequence[str]) -> bool:
-        return not any(is_below(path, folder) for folder in blind) and not os.path.lexists(path)
+
+def _merge(
+    scan: Iterable[tuple[str, Files]], listed: Iterator[KnownFile], force: bool, found: Comparison
+) -> dict[str, KnownFile]:
+    """Go through both in the order of paths and sort the files; return what was not found."""
+    unmatched: Files = {}
+    missed: dict[str, KnownFile] = {}
+    known = next(listed, _LAST)
+    for bound, files in scan:
+        found.scanned += len(files)
+        while known[0] < bound:
+            status = files.pop(known[0], None)
+            if status is None:
+                missed[known[0]] = known
+            else:
+                _sort(known[0], status, known, force, found)
+            known = next(listed, _LAST)
+        unmatched |= files  # new ones, and those behind links, which may be known
+    if known is not _LAST:
+        missed[known[0]] = known
+    missed.update((known[0], known) for known in listed)
+    for path, status in unmatched.items():
+        _sort(path, status, missed.pop(path, None), force, found)
+    return missed
 
 
-def _changed(file: ScannedFile, record: FileRecord, encoded: set[str]) -> bool:
-    if (file.size, file.mtime_ns) != (record.size, record.mtime_ns) or record.retry:
+def _sort(
+    path: str, status: tuple[int, int], known: KnownFile | None, force: bool, found: Comparison
+) -> None:
+    if force or known is None or status != known[1:3] or known[3]:
+        found.to_read.append(ScannedFile(path, *status))
+    elif known[4]:
+        found.failures.append(Failure(path=path, error=known[4]))
+    else:
+        found.unchanged += 1
+
+
+def _is_gone(path: str, blind: Iterable[str]) -> bool:
+    """Say whether no file of this name is there any more, where that can be seen."""
+    if any(is_below(path, folder) for folder in blind):
+        return False
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
         return True
-    return record.image_id is not None and record.image_id not in encoded
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        return True  # say, a folder
+    place = Path(path)
+    with suppress(OSError):
+        # Where case means nothing, a file is also there by names that it has no more.
+        if os.path.lexists(place.with_name(place.name.swapcase())):
+            return all(there.name != place.name for there in place.parent.iterdir())
+    return False

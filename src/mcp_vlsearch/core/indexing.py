@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from mcp_vlsearch.cache.catalog import Catalog, FileRecord
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.cache.listing import Listing
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.ahead import ahead
 from mcp_vlsearch.core.apart import encode_apart
@@ -77,8 +78,10 @@ class Indexer:
     def run(self, paths: Sequence[str], recursive: bool, force: bool) -> IndexReport:
         """Bring the catalog and the cache up to what lies below the (resolved) paths."""
         started = time.monotonic()
-        comparer = Comparer(self._roots, self._catalog, self._embeddings, self._report)
+        listing = Listing(self._database, self._embeddings.fingerprint)
+        comparer = Comparer(self._roots, self._catalog, listing, self._report)
         with self._stages("scanning"):
+            self._catalog.count_folders(self._roots.folders)
             found = comparer.compare(paths, recursive, force)
         self._failures += found.failures
         self._counts.unchanged += found.unchanged
@@ -109,7 +112,7 @@ class Indexer:
             while batch := self._next(batches):
                 vectors = self._encode(batch, encoder)
                 with self._stages("writing"):
-                    self._commit(batch, vectors, found.known, force)
+                    self._commit(batch, vectors, force)
                 meter.advance(len(batch.files))
 
     def _next(self, batches: Generator[Batch]) -> Batch | None:
@@ -185,13 +188,8 @@ class Indexer:
         batch.leave_out(reasons)
         return vectors if batch.infos else None
 
-    def _commit(
-        self,
-        batch: Batch,
-        vectors: "Vectors | None",
-        known: dict[str, FileRecord],
-        force: bool,
-    ) -> None:
+    def _commit(self, batch: Batch, vectors: "Vectors | None", force: bool) -> None:
+        known = self._catalog.records([p.file.path for p in batch.files])
         good = [p for p in batch.files if p.image_id]
         moved_from = self._count(good, known)
         self._encoded |= set(batch.infos)

@@ -60,7 +60,7 @@ def overview(
 
 def seen(report: R, catalog: Catalog, fence: Roots | None) -> R:
     """Return a report that counts the images below the roots of a fence, if there is one."""
-    if fence is None:
+    if fence is None or not catalog.any_outside(fence.folders):
         return report
     return report.model_copy(update={"total_images": catalog.counts(fence.folders).images})
 

@@ -18,9 +18,13 @@ def real(path: str | Path) -> str:
     if "\0" in text or not text.strip():
         raise RootError(f"{text!r} is not a path: give a file or folder below a root")
     try:
-        return os.path.realpath(Path(text).expanduser())
+        resolved = os.path.realpath(Path(text).expanduser())
+        (text + resolved).encode()
+    except UnicodeEncodeError as error:
+        raise RootError(f"the name of {text!r} is not UTF-8: rename it") from error
     except (OSError, RuntimeError) as error:
         raise RootError(f"{text!r} can't be resolved: {error}") from error
+    return resolved
 
 
 def is_below(path: str, folder: str) -> bool:

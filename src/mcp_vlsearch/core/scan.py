@@ -1,16 +1,18 @@
 """The picture files below a folder, found without opening any of them."""
 
+import errno
 import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from operator import attrgetter
-from pathlib import Path
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from heapq import heappop, heappush
+from itertools import islice
 from typing import Final, NamedTuple
 
-__all__ = ["PICTURE_SUFFIXES", "ScanResult", "ScannedFile", "scan"]
+__all__ = ["PICTURE_SUFFIXES", "Files", "Scan", "ScannedFile", "is_passed_by"]
 
 _SUFFIXES: Final = """
 .apng .avif .avifs .blp .bmp .bw .cur .dcx .dds .dib .fit .fits .flc .fli .ftc .ftu .gbr .gif
@@ -21,11 +23,20 @@ _SUFFIXES: Final = """
 PICTURE_SUFFIXES: Final = frozenset(_SUFFIXES.split())
 """Suffixes of the formats that :mod:`mcp_vlsearch.core.decode` opens. Not those that need another
 program (EPS, WMF) or hold more than pictures (PDF, MPEG)."""
+_QUICKLY: Final = PICTURE_SUFFIXES | {suffix.upper() for suffix in PICTURE_SUFFIXES}
 
 _SKIPPED: Final = frozenset({"@eaDir", "__MACOSX", "Thumbs.db"})
-"""What other programs leave beside pictures; names that start with a dot are skipped, too."""
+"""What other programs leave beside pictures."""
 
 _REPORT_SECONDS: Final = 0.5
+_AT_ONCE: Final = 1000
+"""Entries of a folder that are looked at between two looks at the clock."""
+_ADVICE: Final = {errno.ENAMETOOLONG: "the path is too long for this system, shorten its names"}
+
+_BY_DESCRIPTOR: Final = os.scandir in os.supports_fd
+
+Files = dict[str, tuple[int, int]]
+"""Picture files by path: size in bytes and time of the last change in nanoseconds."""
 
 
 class ScannedFile(NamedTuple):
@@ -36,167 +47,224 @@ class ScannedFile(NamedTuple):
     mtime_ns: int
 
 
-@dataclass
-class ScanResult:
-    """What a scan found; the pairs are (path, why).
+def is_passed_by(name: str) -> bool:
+    """Say whether a scan looks at nothing of this name, unless it starts there."""
+    return name[:1] == "." or name in _SKIPPED
 
-    Nothing is known about what lies at or below the ``unreadable`` paths. ``failures`` are files
-    and folders that can be seen but never indexed as they are.
+
+class Scan:
+    """A walk over the picture files at or below a resolved path, which going through it does.
+
+    It gives files by parts, each with a bound: further on, no path comes before the bound as text
+    but those behind links to folders, which are last. So the files of one folder are in memory at a
+    time, with what waits in the folders around it.
+
+    Symbolic links are followed where they stay below one of the (resolved) ``roots``. A folder that
+    is found at its own place is not walked through links as well, and no other one twice. A path
+    that does not exist gives nothing.
+
+    What can't be had is there when the walk is over, as pairs of (path, why). Nothing is known
+    about what lies at or below the ``unreadable`` paths. ``failures`` are files and folders that
+    can be seen but never indexed as they are.
     """
 
-    files: list[ScannedFile] = field(default_factory=list)
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
-    failures: list[tuple[str, str]] = field(default_factory=list)
-
-
-def scan(
-    path: str,
-    recursive: bool,
-    roots: Sequence[str],
-    report: Callable[[int], None] | None = None,
-) -> ScanResult:
-    """Return the picture files at or below a resolved path, in the order of their names.
-
-    Symbolic links are followed where they stay below one of the (resolved) ``roots``, and each
-    folder is walked once: at its own place if it lies below ``path``, else at the first link to
-    it. A path that does not exist gives nothing. ``report`` is called with the number of files so
-    far, twice a second; what it raises ends the scan.
-    """
-    walk = _Walk(recursive, roots, report or (lambda _: None))
-    walk.run(path)
-    return walk.result
-
-
-class _Walk:
     def __init__(
-        self, recursive: bool, roots: Sequence[str], report: Callable[[int], None]
+        self,
+        path: str,
+        recursive: bool,
+        roots: Sequence[str],
+        report: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.result = ScanResult()
+        """Prepare a walk; ``report`` gets the number of files so far twice a second.
+
+        What it raises ends the walk.
+        """
+        self.unreadable: list[tuple[str, str]] = []
+        self.failures: list[tuple[str, str]] = []
+        self._path = path
         self._recursive = recursive
         self._roots = roots
         self._report = report
         self._reported = 0.0
-        self._folders: list[str] = []
-        self._linked_folders: list[str] = []
-        self._visited: set[tuple[int, int]] = set()
+        self._count = 0
+        self._linked: list[str] = []
+        self._walked: set[tuple[int, int]] = set()
 
-    def run(self, path: str) -> None:
-        if not self._nameable(path):
+    def __iter__(self) -> Iterator[tuple[str, Files]]:
+        """Walk, once."""
+        if not self._nameable(self._path, ""):
             return
         try:
-            status = Path(path).stat()
+            status = os.stat(self._path)  # noqa: PTH116 - as everywhere here: Path takes longer
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            self._unreadable(path, error)
+            self._unreadable(self._path, error)
             return
         if not stat.S_ISDIR(status.st_mode):
-            self._take(path, status)
+            files: Files = {}
+            self._take(self._path, status, files)
+            yield _end(self._path), files
             return
-        self._folders.append(path)
-        while self._folders or self._linked_folders:
-            # Links wait for the end, so that a folder is found at its own place if it has one here.
-            self._list(self._folders.pop() if self._folders else self._linked_folders.pop(0))
-        self._report(len(self.result.files))
+        yield from self._walk(self._path, through_link=False)
+        while self._linked:
+            yield from self._walk(heappop(self._linked), through_link=True)
+        self._report(self._count)
 
-    def _list(self, folder: str) -> None:
+    def _walk(self, folder: str, through_link: bool) -> Iterator[tuple[str, Files]]:
+        waiting: list[str | tuple[str, Files]] = [folder]
+        while waiting:
+            next_one = waiting.pop()
+            if isinstance(next_one, str):
+                waiting += reversed(self._list(next_one, through_link))
+            else:
+                self._count += len(next_one[1])
+                yield next_one
+
+    def _list(self, folder: str, through_link: bool) -> list[str | tuple[str, Files]]:
+        """Return what is in a folder, files in parts and folders, in the order of the paths."""
+        files: Files = {}
+        folders: list[str] = []
+        start = folder.rstrip(os.sep) + os.sep
+        self._keep_reporting(0)
         try:
-            if self._seen(folder):
-                return
-            with os.scandir(folder) as entries:
-                listed = sorted(entries, key=attrgetter("name"))
-        except FileNotFoundError:
-            return
+            with _opened(folder) as place:
+                if self._seen(place) and through_link:
+                    return []
+                with os.scandir(place) as entries:
+                    while some := list(islice(entries, _AT_ONCE)):
+                        for entry in some:
+                            self._visit(entry, start, files, folders)
+                        self._keep_reporting(len(files))
+        except (FileNotFoundError, NotADirectoryError):
+            return []  # it went away since it was found
         except OSError as error:
             self._unreadable(folder, error)
-            return
-        below: list[str] = []
-        for entry in listed:
-            if entry.name[0] != "." and entry.name not in _SKIPPED:
-                self._visit(entry, below)
-        self._folders += reversed(below)
+            return []
+        return _in_order(files, folders, _end(folder))
 
-    def _visit(self, entry: os.DirEntry[str], below: list[str]) -> None:
-        self._keep_reporting()
+    def _visit(self, entry: os.DirEntry[str], start: str, files: Files, folders: list[str]) -> None:
+        """Note what a scan is after; ``start`` is the beginning of all paths in this folder."""
+        name = entry.name
+        if name[0] == ".":
+            return
         try:
             if entry.is_file(follow_symlinks=False):
-                if _is_picture(entry.name) and self._nameable(entry.path):
-                    self._take(entry.path, entry.stat(follow_symlinks=False))
+                if _is_picture(name) and (name.isascii() or self._nameable(name, start)):
+                    status = entry.stat(follow_symlinks=False)
+                    files[start + name] = status.st_size, status.st_mtime_ns
             elif _is_link(entry):
-                self._follow(entry)
+                self._follow(name, start, files)
             elif entry.is_dir(follow_symlinks=False):
-                if self._recursive and self._nameable(entry.path):
-                    below.append(entry.path)
-            elif _is_picture(entry.name):
-                self._take(entry.path, entry.stat(follow_symlinks=False))
+                if self._recursive and not is_passed_by(name) and self._nameable(name, start):
+                    folders.append(start + name)
+            elif _is_picture(name):
+                self._take(start + name, entry.stat(follow_symlinks=False), files)
         except FileNotFoundError:
             pass  # it went away since the folder was listed
         except OSError as error:
-            self._unreadable(entry.path, error)
+            self._unreadable(start + name, error)
 
-    def _follow(self, entry: os.DirEntry[str]) -> None:
-        target = os.path.realpath(entry.path)
+    def _follow(self, name: str, start: str, files: Files) -> None:
+        target = os.path.realpath(start + name)
         allowed = any(
             target == r or target.startswith(r.rstrip(os.sep) + os.sep) for r in self._roots
         )
         try:
-            status = Path(target).stat()
+            status = os.stat(target)  # noqa: PTH116
         except OSError as error:
             if allowed:  # perhaps on a disk that is not there now
-                self._unreadable(entry.path, error)
+                self._unreadable(start + name, error)
             return
         is_folder = stat.S_ISDIR(status.st_mode)
-        wanted = self._recursive if is_folder else _is_picture(entry.name)
-        if not wanted or not self._nameable(entry.path):
+        wanted = self._recursive if is_folder else _is_picture(name)
+        if not wanted or is_passed_by(name) or not self._nameable(name, start):
             return
         if not allowed:
             why = "a link to a place outside the roots: index that place, too, to allow it"
-            self.result.failures.append((entry.path, why))
+            self.failures.append((start + name, why))
         elif is_folder:
-            self._linked_folders.append(entry.path)
+            heappush(self._linked, start + name)
         else:
-            self._take(entry.path, status)
+            self._take(start + name, status, files)
 
-    def _take(self, path: str, status: os.stat_result) -> None:
+    def _take(self, path: str, status: os.stat_result, files: Files) -> None:
         if stat.S_ISREG(status.st_mode):
-            self.result.files.append(ScannedFile(path, status.st_size, status.st_mtime_ns))
+            files[path] = status.st_size, status.st_mtime_ns
         else:
-            self.result.failures.append((path, "not a regular file"))
+            self.failures.append((path, "not a regular file"))
 
-    def _seen(self, folder: str) -> bool:
-        status = Path(folder).stat()
+    def _seen(self, place: str | int) -> bool:
+        status = os.stat(place)  # noqa: PTH116
         key = (status.st_dev, status.st_ino)
-        if key in self._visited:
+        if key in self._walked:
             return True
-        self._visited.add(key)
+        self._walked.add(key)
         return False
 
-    def _nameable(self, path: str) -> bool:
-        """Say whether a path is text; names of other bytes can't be stored or shown."""
-        if path.isascii():
+    def _nameable(self, name: str, start: str) -> bool:
+        """Say whether a name is text; other bytes can't be stored or shown."""
+        if name.isascii():
             return True
         try:
-            path.encode()
+            name.encode()
         except UnicodeEncodeError:
             why = "the name is not UTF-8: rename it"
-            self.result.failures.append((_showable(path), why))
+            self.failures.append((_showable(start + name), why))
             return False
         return True
 
     def _unreadable(self, path: str, error: OSError) -> None:
-        self.result.unreadable.append(
-            (_showable(path), f"can't be read: {error.strerror or error}")
-        )
+        why = _ADVICE.get(error.errno or 0) or error.strerror or str(error)
+        self.unreadable.append((_showable(path), f"can't be read: {why}"))
 
-    def _keep_reporting(self) -> None:
+    def _keep_reporting(self, listed: int) -> None:
         now = time.monotonic()
         if now - self._reported >= _REPORT_SECONDS:
             self._reported = now
-            self._report(len(self.result.files))
+            self._report(self._count + listed)
+
+
+@contextmanager
+def _opened(folder: str) -> Iterator[str | int]:
+    """Give what a folder is listed by: where the system can, a descriptor.
+
+    Then the path need not be looked up anew for every file.
+    """
+    if not _BY_DESCRIPTOR:
+        yield folder
+        return
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield place
+    finally:
+        os.close(place)
+
+
+def _in_order(files: Files, folders: list[str], end: str) -> list[str | tuple[str, Files]]:
+    """Cut the files where those of a folder come between them."""
+    parts: list[str | tuple[str, Files]] = []
+    if folders:
+        paths = sorted(files)
+        start = 0
+        for inside in sorted(folder + os.sep for folder in folders):
+            stop = bisect_left(paths, inside, start)
+            if stop > start:
+                parts.append((inside, {path: files.pop(path) for path in paths[start:stop]}))
+            parts.append(inside[:-1])
+            start = stop
+    parts.append((end, files))
+    return parts
+
+
+def _end(folder: str) -> str:
+    """Return what comes after all paths at and below a folder, and before others."""
+    return folder.rstrip(os.sep) + chr(ord(os.sep) + 1)
 
 
 def _is_picture(name: str) -> bool:
-    return name[name.rfind(".") :].lower() in PICTURE_SUFFIXES
+    suffix = name[name.rfind(".") :]
+    return suffix in _QUICKLY or suffix.lower() in PICTURE_SUFFIXES
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

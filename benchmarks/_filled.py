@@ -1,0 +1,102 @@
+"""A library of any size without a model: rows go straight into its database."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mcp_vlsearch.cache.catalog import Catalog, FileRecord, ImageInfo
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.scan import ScannedFile
+from mcp_vlsearch.errors import EncoderError
+from mcp_vlsearch.settings import Settings
+
+__all__ = ["Ready", "fill", "image_id_of", "noise", "opened"]
+
+Vectors = NDArray[np.float32]
+
+BLOCK: Final = 2000
+"""Rows in a transaction."""
+PICTURE: Final = ImageInfo(4000, 3000, "JPEG", 3_000_000, "2024-05-06T07:08:09", "Maker Model")
+
+
+class Ready:
+    """An encoder without a model: pictures get vectors at random, always the same ones."""
+
+    name = model = fingerprint = "ready"
+    precision, device, batch_size = "fp32", "cpu", 1024
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size as it is."""
+        return width, height
+
+    def load(self) -> None:
+        """Do nothing: there is nothing to load."""
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
+        """Return unit-norm rows, shape (len(images), dim)."""
+        seeds = (zlib.crc32(image.tobytes()) for image in images)
+        return np.concatenate([next(noise(1, self.dim, seed)) for seed in seeds])
+
+    def encode_queries(self, queries: Sequence[Query]) -> Vectors:
+        """Raise :class:`EncoderError`."""
+        raise EncoderError(f"{len(queries)} texts are to be encoded: search by pictures")
+
+
+def opened(folder: Path, dim: int) -> Library:
+    """Open the library in a folder with the encoder :class:`Ready`."""
+    return Library(Settings.model_validate({"library": folder}), lambda _: Ready(dim))
+
+
+def fill(
+    folder: Path, root: Path, files: Iterable[ScannedFile], vectors: Iterable[Vectors]
+) -> None:
+    """Let files below a root be known, each with an image and a vector, as if they were indexed.
+
+    ``vectors`` gives blocks of rows of any length, as many rows as there are files, or more.
+    """
+    database = Database(folder / "library.db")
+    catalog = Catalog(database)
+    catalog.add_root(str(root))
+    rest = iter(files)
+    for block in vectors:
+        embeddings = Embeddings(database, Ready(block.shape[1]))
+        some = list(islice(rest, len(block)))
+        ids = [image_id_of(file.path) for file in some]
+        with database.write():
+            for image_id in ids:
+                catalog.put_image(image_id, PICTURE)
+            embeddings.put(ids, block[: len(ids)])
+            records = (
+                FileRecord(file.size, file.mtime_ns, i) for file, i in zip(some, ids, strict=True)
+            )
+            catalog.put_files(zip((file.path for file in some), records, strict=True))
+            embeddings.publish(ids)
+    database.close()
+
+
+def image_id_of(path: str) -> str:
+    """Return the image that :func:`fill` says a file holds: as random as a digest of its bytes."""
+    return hashlib.sha256(path.encode()).hexdigest()[:16]
+
+
+def noise(count: int, dim: int, seed: int = 0) -> Iterator[Vectors]:
+    """Give blocks of random unit-norm rows, ``count`` in all."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, count, BLOCK):
+        rows = rng.standard_normal((min(BLOCK, count - start), dim), np.float32)
+        yield rows / np.linalg.norm(rows, axis=1, keepdims=True)
