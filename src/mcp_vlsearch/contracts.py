@@ -187,7 +187,10 @@ class SharedIndex(VectorIndex, Protocol):
         ...
 
     def drop(self) -> None:
-        """Delete what is kept of this space: nobody will search it any more, or it is wrong."""
+        """Delete what is kept of this space: nobody will search it any more, or it is wrong.
+
+        Afterwards the index is empty, as if it were new, and can be filled again.
+        """
         ...
 
 

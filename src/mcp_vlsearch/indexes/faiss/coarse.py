@@ -4,7 +4,6 @@ So scores are exact cosines whatever the coarse index is, and only rows that it 
 be missed. Its ids are the numbers of the base's rows.
 """
 
-import logging
 import math
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
 
 __all__ = ["MEASURED_HITS", "Coarse", "effort_name", "look_up"]
-
-logger = logging.getLogger(__name__)
 
 MEASURED_HITS: Final = 10
 """Recall is measured for so many hits; who wants more of them looks at more."""
