@@ -127,8 +127,8 @@ class Ours:
 
     @cached_property
     def _index(self) -> VectorIndex:
-        assert self.library._opened
-        return self.library._opened.index.current(silent)
+        assert self.library._spaces.opened
+        return self.library._spaces.opened.index.current(silent)
 
 
 class Faiss:

@@ -126,15 +126,19 @@ class VectorIndex(Protocol):
     """Nearest-neighbour structure over the vectors of one fingerprint.
 
     Rows are named by ``seq``, a number that only grows; removals are numbered, too. The library
-    gives an index what came after the last ones that it knows. ``kind`` says how it searches.
+    gives an index what came after the last ones that it knows.
     """
 
     name: str
-    kind: str
     last_seq: int
     """The highest seq that was ever added, 0 when none was."""
     last_removal: int
     """The number of the last removal that it knows of, 0 when there was none."""
+
+    @property
+    def kind(self) -> str:
+        """How it searches, in a few words for people."""
+        ...
 
     def __len__(self) -> int:
         """Return how many vectors can be found."""
@@ -170,7 +174,7 @@ class SharedIndex(VectorIndex, Protocol):
         ...
 
     def drop(self) -> None:
-        """Delete what is kept of this space: nobody will search it any more."""
+        """Delete what is kept of this space: nobody will search it any more, or it is wrong."""
         ...
 
 
@@ -196,6 +200,14 @@ class StoredIndex(SharedIndex, Protocol):
         meanwhile, and the next :meth:`refresh` takes up what was stored. ``progress`` is told how
         many rows are done and may raise, which leaves everything as it was. Does nothing if another
         process is storing.
+        """
+        ...
+
+    def verify(self, progress: Callable[[], None]) -> None:
+        """Read all that is stored, where nobody has since it was, and doubt it if it is damaged.
+
+        Then the next :meth:`refresh` forgets it, and :attr:`last_seq` falls. Searches and changes
+        go on meanwhile. ``progress`` is called often and may raise.
         """
         ...
 

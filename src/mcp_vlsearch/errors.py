@@ -7,6 +7,7 @@ VLSearchError
 ├── EncoderError            the encoder can't encode
 │   ├── CheckpointError     its checkpoint can't be loaded
 │   ├── OutOfMemoryError    there is not enough memory to encode
+│   ├── EncoderChangedError the library went over to another one meanwhile
 │   └── UnreachableError    it runs elsewhere, and is not to be had there
 ├── LibraryError            the library can't be opened or used
 │   └── LibraryBusyError    another process writes to it
@@ -20,6 +21,7 @@ VLSearchError
 __all__ = [
     "CancelledError",
     "CheckpointError",
+    "EncoderChangedError",
     "EncoderError",
     "ImageError",
     "LibraryBusyError",
@@ -62,6 +64,10 @@ class CheckpointError(EncoderError):
 
 class OutOfMemoryError(EncoderError):
     """There is not enough memory to encode, whichever the pictures."""
+
+
+class EncoderChangedError(EncoderError):
+    """The library went over to another encoder meanwhile; a second try finds that one."""
 
 
 class UnreachableError(EncoderError):

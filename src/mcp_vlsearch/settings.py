@@ -19,15 +19,20 @@ from mcp_vlsearch.errors import SettingsError
 from mcp_vlsearch.files import write_whole
 
 __all__ = [
+    "CONFIG_FILE",
     "DEFAULT_ENCODER",
+    "OF_A_MODEL",
     "Device",
     "Pooling",
     "Precision",
     "Rewrite",
     "Settings",
     "Share",
+    "choices",
     "follow_pin",
+    "is_pinned",
     "load_settings",
+    "open_choices",
     "pin_encoder",
 ]
 
@@ -41,7 +46,9 @@ PINNED: Final = (
     "encoder", "model", "encoder_url", "precision", "dim", "max_pixels", "pooling",
     "image_instruction",
 )  # fmt: skip
-"""What the first ``index`` writes into ``config.toml``: the choices that vectors depend on."""
+"""What ``index`` writes into ``config.toml``: the choices that vectors depend on."""
+OF_A_MODEL: Final = ("precision", "dim", "max_pixels", "pooling", "image_instruction")
+"""Those among them that are made for one model and say nothing about another."""
 
 _NO_SERVER: Final = "needs --encoder remote: give that"
 _UP_TO_THE_SERVER: Final = "is up to the server that the encoder 'remote' asks: give it there"
@@ -109,6 +116,7 @@ class Settings(BaseModel):
         Share, Field(description="Whether stdio servers hold the model together, in one process.")
     ] = "auto"
     index: Annotated[str, Field(description="Index plugin.")] = "faiss"
+    index_kind: Annotated[str, Field(description="How the index `faiss` searches.")] = "auto"
     rewrite: Annotated[str, Field(description="Default rewriter.")] = "off"
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
     read_only: Annotated[bool, Field(description="No tool that writes.")] = False
@@ -125,7 +133,8 @@ def load_settings(
 ) -> Settings:
     """Combine flags, environment and the library's ``config.toml``; a flag of None is not given.
 
-    Raises :class:`SettingsError` naming the setting and where it was set.
+    What ``config.toml`` pins counts as not set, for a library may go over to another model while
+    its settings are in use. Raises :class:`SettingsError` naming the setting and where it was set.
     """
     given = {k: v for k, v in (flags or {}).items() if v is not None}
     environment = os.environ if environment is None else environment
@@ -136,50 +145,119 @@ def load_settings(
     }
     library = given.get("library") or from_environment.get("library") or _default_library()
     library = _absolute(Path(library))
-    from_file = _read_config(library / CONFIG_FILE)
-    values = {**from_file, **from_environment, **given, "library": library}
+    chosen = {**from_environment, **given}
+    from_file = _fitting(_read_config(library / CONFIG_FILE), chosen)
+    values = {**from_file, **chosen, "library": library}
     if "model" in values:
         values["model"] = _model(str(values["model"]))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_explain(error, given, from_environment, library)) from error
-    settings = settings.model_copy(update={"roots": tuple(_absolute(r) for r in settings.roots)})
+    roots = tuple(_absolute(root) for root in settings.roots)
+    settings = _with(
+        settings, {"roots": roots}, settings.model_fields_set - set(PINNED) | chosen.keys()
+    )
     settings._flags = frozenset(given)
     _refuse_idle(settings)
     return settings
 
 
 def follow_pin(settings: Settings) -> Settings:
-    """Return settings with what ``config.toml`` has pinned since, where nobody chose otherwise.
+    """Return settings with what ``config.toml`` pins now, where nobody chose otherwise.
 
-    A server that was started on an empty library so follows the first ``index`` of another process.
+    So a server goes over to another model with its library. Raises :class:`SettingsError`.
     """
-    pinned = _read_config(settings.library / CONFIG_FILE)
-    chosen = settings.model_fields_set
-    return settings.model_copy(
-        update={k: v for k, v in pinned.items() if k in PINNED and k not in chosen}
-    )
+    chosen = _chosen(settings)
+    pinned = _fitting(_read_config(settings.library / CONFIG_FILE), chosen)
+    values = {
+        name: pinned.get(name, Settings.model_fields[name].default)
+        for name in PINNED
+        if name not in chosen
+    }
+    if "model" in values:
+        values["model"] = _model(str(values["model"]))
+    try:
+        checked = Settings.model_validate({**dict(settings), **values})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, {}, {}, settings.library)) from error
+    update = {name: getattr(checked, name) for name in values}
+    return _with(settings, update, settings.model_fields_set)
+
+
+def choices(settings: Settings) -> dict[str, Any]:
+    """Return by name what vectors depend on, without what is left to defaults."""
+    values = {name: getattr(settings, name) for name in PINNED}
+    return {
+        name: value
+        for name, value in values.items()
+        if name in ("encoder", "model") or value != Settings.model_fields[name].default
+    }
+
+
+def open_choices(settings: Settings) -> set[str]:
+    """Return what of a model's choices nobody has made: the library may know them from before.
+
+    None are open for the model that ``config.toml`` pins: there, what it leaves out means defaults.
+    """
+    config, chosen = _read_config(settings.library / CONFIG_FILE), _chosen(settings)
+    if is_pinned(settings.library) and _is_of(config, chosen):
+        return set()
+    return set(OF_A_MODEL) - chosen.keys() - _fitting(config, chosen).keys()
+
+
+def is_pinned(library: Path) -> bool:
+    """Say whether the library's ``config.toml`` names an encoder or a model."""
+    return not {"encoder", "model"}.isdisjoint(_read_config(library / CONFIG_FILE))
 
 
 def pin_encoder(settings: Settings) -> None:
-    """Write encoder, model and server into the library's ``config.toml`` unless they are there.
+    """Write what vectors depend on into the library's ``config.toml``, instead of what is there.
 
-    With them goes what else was chosen that changes vectors, so that later commands and servers
-    follow the library without being told.
+    Later commands and servers so follow the library without being told.
     """
     import tomlkit
 
     path = settings.library / CONFIG_FILE
     document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
-    if "encoder" in document or "model" in document:
+    before = {name: document[name] for name in PINNED if name in document}
+    values = choices(settings)
+    if before == values:
         return
-    chosen = {"encoder", "model"} | (settings.model_fields_set & set(PINNED))
-    values = {name: getattr(settings, name) for name in PINNED if name in chosen}
-    missing = {k: v for k, v in values.items() if k not in document and v is not None}
-    if missing:
-        document.update(missing)
-        write_whole(path, tomlkit.dumps(document))
+    for name in before.keys() - values.keys():
+        del document[name]
+    document.update({k: v for k, v in values.items() if before.get(k) != v})
+    write_whole(path, tomlkit.dumps(document))
+
+
+def _chosen(settings: Settings) -> dict[str, Any]:
+    """Return what flags or the environment say of vectors."""
+    return {name: getattr(settings, name) for name in PINNED if name in settings.model_fields_set}
+
+
+def _fitting(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of ``config.toml`` holds: choices for one model don't, where another is asked."""
+    unfit = () if _is_of(config, chosen) else OF_A_MODEL
+    return {name: value for name, value in config.items() if name not in unfit}
+
+
+def _is_of(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
+    """Say whether ``config.toml`` speaks of the encoder and model that are asked for."""
+    if {"encoder", "model"}.isdisjoint(config):
+        return True
+    defaults = {name: Settings.model_fields[name].default for name in ("encoder", "model")}
+    return all(
+        _model(str(chosen.get(name, value))) == _model(str(value))
+        for name, value in {**defaults, **config}.items()
+        if name in defaults
+    )
+
+
+def _with(settings: Settings, values: Mapping[str, Any], chosen: set[str]) -> Settings:
+    """Return settings with other values that are valid, and with what counts as set."""
+    copy = settings.model_copy(update=values)
+    copy.model_fields_set.intersection_update(chosen)
+    return copy
 
 
 def _refuse_idle(settings: Settings) -> None:

@@ -12,9 +12,11 @@ from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
 __all__ = [
     "EncoderState",
     "EncoderStatus",
+    "ExportReport",
     "Failure",
     "Filters",
     "Hit",
+    "ImportReport",
     "IndexReport",
     "IndexStatus",
     "LibraryStatus",
@@ -22,10 +24,13 @@ __all__ = [
     "Near",
     "Orientation",
     "Profile",
+    "PruneReport",
     "Relevance",
     "RemoveReport",
     "RootStatus",
     "SearchResult",
+    "SpaceState",
+    "SpaceStatus",
     "StageName",
     "StageTime",
 ]
@@ -34,6 +39,7 @@ Relevance = Literal["strong", "likely", "weak"]
 MinRelevance = Literal["any", "likely", "strong"]
 Orientation = Literal["landscape", "portrait", "square"]
 EncoderState = Literal["not loaded", "loading", "ready", "failed"]
+SpaceState = Literal["searched", "growing", "old"]
 StageName = Literal[
     "scanning", "loading", "reading", "decoding", "preparing", "waiting", "encoding", "writing"
 ]
@@ -208,6 +214,24 @@ class IndexStatus(_Model):
     vectors: int
 
 
+class SpaceStatus(_Model):
+    """A fingerprint: what its vectors were made with, and how far it goes.
+
+    ``vectors`` are the images that are found with it, ``missing`` those that it lacks of what the
+    searched one finds; of the searched one itself, those that only others find. ``growing`` is one
+    that was never complete, ``old`` one that was searched before.
+    """
+
+    fingerprint: str
+    encoder: str
+    model: str
+    precision: str
+    dim: int
+    vectors: int
+    missing: int
+    state: SpaceState
+
+
 class LibraryStatus(_Model):
     """What the library holds and what it runs on."""
 
@@ -218,6 +242,7 @@ class LibraryStatus(_Model):
     failed: int
     encoder: EncoderStatus
     index: IndexStatus
+    spaces: list[SpaceStatus]
     database_bytes: int
     version: str
 
@@ -232,3 +257,43 @@ class RemoveReport(_Model):
     removed: int
     unknown: list[str]
     total_images: int
+
+
+class ExportReport(_Model):
+    """What was written into a file of vectors."""
+
+    file: str
+    fingerprint: str
+    vectors: int
+    bytes: int
+    seconds: float
+
+
+class ImportReport(_Model):
+    """What became of a file's vectors: ``kept`` are those that were here already and stayed."""
+
+    file: str
+    fingerprint: str
+    model: str
+    vectors: int
+    added: int
+    replaced: int
+    kept: int
+    seconds: float
+
+
+class PruneReport(_Model):
+    """What was deleted, or would be in a dry run.
+
+    ``unused`` are vectors of images without files, ``vectors`` all that go with the fingerprints
+    that were dropped, ``removals`` notes for indexes that all know them. ``freed`` is the space on
+    disk that was given back, in a dry run about what it would be.
+    """
+
+    dry_run: bool
+    unused: int
+    fingerprints: list[str]
+    vectors: int
+    removals: int
+    freed: int
+    database_bytes: int

@@ -9,6 +9,7 @@ import pytest
 from mcp_vlsearch.cache import migrations
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.spaces import Spaces
 from mcp_vlsearch.errors import LibraryError
 
 
@@ -112,4 +113,45 @@ def test_the_database_itself_refuses_an_image_that_nobody_described(file: Path) 
     database = Database(file)
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), database.write() as tables:
         tables.execute("INSERT INTO files VALUES ('/a', 1, 2, 'unknown', NULL, 0)")
+    database.close()
+
+
+def test_a_library_from_before_vectors_stood_alone_keeps_them_all(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:2])
+        open_once(file)
+    connection = sqlite3.connect(file)
+    connection.executescript(
+        """
+        INSERT INTO images VALUES ('one', 1, 1, 'PNG', 1, NULL, 'square', NULL, NULL, NULL, 0, 0);
+        INSERT INTO files VALUES ('/a', 1, 2, 'one', NULL, 0);
+        INSERT INTO fingerprints VALUES (7, 'f', 'e', 'm', 'fp32', 2, 'then');
+        INSERT INTO embeddings VALUES (3, 'one', 7, x'003c0000');
+        INSERT INTO entries VALUES (5, 'one', 7);
+        """
+    )
+    connection.close()
+    database = Database(file)
+    with database.read() as reading:
+        assert reading.execute("SELECT * FROM embeddings").fetchall() == [
+            (3, "one", 7, b"\0\x3c\0\0")
+        ]
+        assert reading.execute("SELECT seq FROM entries").fetchall() == [(5,)]
+        assert reading.execute("SELECT COUNT(*) FROM removals").fetchone() == (0,)
+        assert reading.execute("PRAGMA foreign_key_check").fetchall() == []
+    [space] = Spaces(database).all()
+    assert (space.fingerprint, space.choices, space.searched, space.entries) == ("f", None, 0, 1)
+    with database.write() as tables:
+        tables.execute("INSERT INTO embeddings VALUES (4, 'before its picture', 7, x'003c0000')")
+    for statement in (
+        "INSERT INTO embeddings VALUES (9, 'one', 8, x'00')",
+        "DELETE FROM embeddings WHERE id = 3",
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), database.write() as tables:
+            tables.execute(statement)
+    with database.write() as tables:
+        tables.execute("DELETE FROM files")
+        assert tables.execute("SELECT seq FROM removals").fetchall() == [(5,)]
     database.close()

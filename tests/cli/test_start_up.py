@@ -18,6 +18,10 @@ from .conftest import Run
 COMMANDS = (
     *("serve", "index", "search", "status", "remove", "plugins", "demo", "storybook", "eval"),
     "encoder serve",
+    "cache export",
+    "cache import",
+    "cache prune",
+    "cache use",
 )
 HEAVY = {"torch", "transformers", "faiss", "numpy", "PIL", "mcp", "sqlite_utils"}
 SCRIPT = """

@@ -429,7 +429,7 @@ def test_a_picture_is_never_paired_with_the_vector_of_another(
     for path in photos.rglob("*.png"):
         image = library._catalog.image_of(str(path))
         assert image is not None
-        cached = library._space(lambda _: None).embeddings.vector(image)
+        cached = library._spaces.current(lambda _: None).embeddings.vector(image)
         assert cached is not None
         assert float(cached @ vector_of(Image.open(path))) > 0.9999
 
@@ -601,5 +601,5 @@ def test_an_encoder_that_was_replaced_after_a_failure_uses_its_own_fingerprint(
 
     monkeypatch.setattr(MosaicEncoder, "__init__", renamed)
     library.index()
-    assert library._space(lambda _: None).embeddings.fingerprint == "mended"
+    assert library._spaces.current(lambda _: None).embeddings.fingerprint == "mended"
     assert library.search_by_text("red").total_images == 10

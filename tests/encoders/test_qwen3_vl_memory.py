@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mcp_vlsearch import memory as main_memory
 from mcp_vlsearch.encoders.qwen3_vl import device, memory, quantise
 
 GIB = 2**30
@@ -76,9 +77,9 @@ def test_free_memory_of_a_gpu_is_what_its_driver_says(monkeypatch: pytest.Monkey
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine of 16 GiB whose files about memory lie in a folder."""
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(main_memory, "_MEMINFO", tmp_path / "meminfo")
     group = (tmp_path, "memory.max", "memory.current")
-    monkeypatch.setattr(memory, "_CONTAINER", (group,))
+    monkeypatch.setattr(main_memory, "_CONTAINER", (group,))
     pages = {"SC_PHYS_PAGES": 16 * GIB // 4096, "SC_PAGE_SIZE": 4096}
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
     return tmp_path

@@ -53,7 +53,8 @@ def test_the_index_is_made_by_name() -> None:
 
 def test_a_missing_faiss_is_an_error_with_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
-    monkeypatch.delitem(sys.modules, "mcp_vlsearch.indexes.faiss")
+    for name in [name for name in sys.modules if name.startswith("mcp_vlsearch.indexes.faiss")]:
+        monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtraError, match=r"pip install 'mcp-vlsearch\[cpu\]'"):
         plugins.resolve("indexes", "faiss")
 
@@ -163,7 +164,7 @@ def test_nothing_is_added_or_removed_during_a_search(monkeypatch: pytest.MonkeyP
             assert go_on.wait(10)
             return self.real.search(*arguments, **options)
 
-    monkeypatch.setattr(index, "_index", Slow(index._index))
+    monkeypatch.setattr(index._tail, "_rows", Slow(index._tail._rows))
     with ThreadPoolExecutor(4) as pool:
         searches = [pool.submit(index.search, vectors[:1], 10) for _ in range(2)]
         assert searching.wait(10)

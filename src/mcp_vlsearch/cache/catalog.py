@@ -179,21 +179,6 @@ class Catalog:
         with self._database.read() as connection:
             return Counts(*connection.execute(query, parameters or ()).fetchone())
 
-    def vectors(self, folders: Sequence[str] | None = None) -> int:
-        """Return how many images can be found under the fingerprint that was last indexed with.
-
-        With folders, only those that have a file at or below one of them.
-        """
-        latest = "(SELECT fingerprint FROM entries ORDER BY seq DESC LIMIT 1)"
-        query = f"SELECT IFNULL(SUM(entries), 0) FROM fingerprints WHERE id = {latest}"
-        those = inside(folders or ())
-        if folders is not None:
-            query = f"""SELECT COUNT(*) FROM entries WHERE fingerprint = {latest} AND EXISTS (
-                SELECT 1 FROM files WHERE files.image_id = entries.image_id AND {those.sql}
-            )"""
-        with self._database.read() as connection:
-            return int(connection.execute(query, those.parameters).fetchone()[0])
-
     def any_entry(self) -> bool:
         """Say whether there is an image that can be found, under whichever fingerprint."""
         with self._database.read() as connection:

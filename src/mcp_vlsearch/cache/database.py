@@ -105,6 +105,16 @@ class Database:
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
+    def compact(self) -> None:
+        """Give the space of deleted rows back to the disk; takes as much meanwhile as stays.
+
+        Readers go on. What one of them still looks at is given back when it is done.
+        """
+        with _explained(self.path):
+            connection = self._session(make=True).connection
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close the connections of all threads; the database can't be used any more."""
         with self._opening:

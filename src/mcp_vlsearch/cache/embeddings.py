@@ -3,60 +3,68 @@
 import json
 import random
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.errors import EncoderError
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["Embeddings", "precision_held"]
+__all__ = ["STORED", "Embeddings", "Maker"]
 
 # Half precision, as in the index: half the disk, and any cosine moves by less than 1e-4.
-_STORED: Final = np.dtype("<f2")
+STORED: Final = np.dtype("<f2")
+"""How a vector's numbers lie in the database."""
 
 _NORM_ERROR: Final = 1e-2
 
 _TRIES: Final = 4
 """Seqs looked up for each vector of a sample."""
 
+_DESCRIBE: Final = """
+    INSERT INTO fingerprints (fingerprint, encoder, model, precision, dim, created_at, choices)
+    VALUES (:fingerprint, :encoder, :model, :precision, :dim, :created_at, :choices)
+    ON CONFLICT (fingerprint) DO UPDATE SET choices = excluded.choices WHERE choices IS NULL
+"""
+
 _FINGERPRINT: Final = "(SELECT id FROM fingerprints WHERE fingerprint = ?)"
 
 
-def precision_held(database: Database, encoder: str, model: str) -> str | None:
-    """Return in which precision most pictures can be found that this encoder's model has encoded.
+class Maker(Protocol):
+    """What is told of who makes the vectors of a fingerprint; any encoder tells it."""
 
-    If there are several, the latest counts; None if there is none. A remote encoder stands for the
-    one that its server runs, whichever that is.
-    """
-    query = """
-        SELECT precision FROM fingerprints AS space
-        LEFT JOIN entries ON entries.fingerprint = space.id
-        WHERE model = ? AND (encoder = ? OR 'remote' IN (encoder, ?))
-        GROUP BY precision ORDER BY COUNT(seq) DESC, MAX(space.id) DESC LIMIT 1
-    """
-    with database.read() as connection:
-        row = connection.execute(query, (model, encoder, encoder)).fetchone()
-    return row[0] if row else None
+    @property
+    def name(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
 
 
 class Embeddings:
-    """Vectors of images under one encoder's fingerprint.
+    """Vectors of images under one encoder's fingerprint, which was made with ``choices``.
 
     A vector, once paid for, stays when the image's files go: a picture that comes back costs
-    nothing. An image is an *entry*, with a growing ``seq``, while a file holds it.
+    nothing. It may even be there before its picture is. An image is an *entry*, with a growing
+    ``seq``, while a file holds it.
     """
 
-    def __init__(self, database: Database, encoder: Encoder) -> None:
+    def __init__(
+        self, database: Database, encoder: Maker, choices: Mapping[str, Any] | None = None
+    ) -> None:
         self.fingerprint = encoder.fingerprint
         self._database = database
         self._encoder = encoder
+        self._choices = choices
 
     def cached(self, image_ids: Collection[str]) -> set[str]:
         """Return those of the images that have a vector."""
@@ -68,24 +76,49 @@ class Embeddings:
             rows = connection.execute(query, (json.dumps(list(image_ids)), self.fingerprint))
             return {image_id for (image_id,) in rows}
 
-    def put(self, image_ids: Sequence[str], vectors: "Vectors") -> None:
-        """Cache one vector per image, shape (n, dim); the images must be in the catalog.
+    def put(self, image_ids: Sequence[str], vectors: "Vectors", *, replace: bool = True) -> None:
+        """Cache one vector per image, shape (n, dim); without ``replace`` what is there stays.
 
         Raises :class:`EncoderError` if the vectors are not what the encoder promises.
         """
         self._check(len(image_ids), vectors)
         rows = [
             (image_id, self.fingerprint, row.tobytes())
-            for image_id, row in zip(image_ids, vectors.astype(_STORED), strict=True)
+            for image_id, row in zip(image_ids, vectors.astype(STORED), strict=True)
         ]
+        known = "DO UPDATE SET vector = excluded.vector" if replace else "DO NOTHING"
         with self._database.write() as tables:
-            tables["fingerprints"].insert(self._description(), ignore=True)
+            self.describe()
             tables.conn.executemany(
                 f"""INSERT INTO embeddings (image_id, fingerprint, vector)
                 VALUES (?, {_FINGERPRINT}, ?)
-                ON CONFLICT (image_id, fingerprint) DO UPDATE SET vector = excluded.vector""",
+                ON CONFLICT (image_id, fingerprint) {known}""",
                 rows,
             )
+
+    def fail(self, errors: Mapping[str, str]) -> None:
+        """Keep why images have no vector here: they are not what the fingerprint still lacks."""
+        with self._database.write() as tables:
+            self.describe()
+            tables.conn.executemany(
+                f"INSERT OR REPLACE INTO failures VALUES (?, {_FINGERPRINT}, ?)",
+                [(image_id, self.fingerprint, error) for image_id, error in errors.items()],
+            )
+
+    def describe(self) -> None:
+        """Keep what the fingerprint is made with, unless that is known."""
+        encoder = self._encoder
+        row = {
+            "fingerprint": encoder.fingerprint,
+            "encoder": encoder.name,
+            "model": encoder.model,
+            "precision": encoder.precision,
+            "dim": encoder.dim,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "choices": None if self._choices is None else json.dumps(dict(self._choices)),
+        }
+        with self._database.write() as tables:
+            tables.execute(_DESCRIBE, row)
 
     def publish(self, image_ids: Sequence[str], renew: bool = False) -> None:
         """Let images be found that have a vector and a file, under every fingerprint they have.
@@ -134,6 +167,40 @@ class Embeddings:
         seqs = np.fromiter((seq for seq, _ in rows), np.int64, len(rows))
         vectors = self._vectors(b"".join(vector for _, vector in rows))
         return seqs, vectors, np.fromiter((s for (s,) in removed), np.int64, len(removed)), last
+
+    def remembers(self, last_removal: int) -> bool:
+        """Say whether each removal after one can still be told; if not, an index begins anew."""
+        query = "SELECT IFNULL(MIN(id), 0) <= ? FROM removals"
+        with self._database.read() as connection:
+            return bool(connection.execute(query, (last_removal + 1,)).fetchone()[0])
+
+    def newest(self) -> tuple[int, int]:
+        """Return the highest seq and the highest removal's id that were ever given out."""
+        query = "SELECT IFNULL(MAX(seq), 0) FROM sqlite_sequence WHERE name = ?"
+        with self._database.read() as connection:
+            seq, removal = (
+                int(connection.execute(query, (table,)).fetchone()[0])
+                for table in ("entries", "removals")
+            )
+        return seq, removal
+
+    def some(self, seqs: "Seqs") -> "tuple[Seqs, Vectors]":
+        """Return entries near these seqs: for each the first one at or below it.
+
+        That is their seqs, and their unit-norm float32 vectors of shape (n, dim).
+        """
+        query = f"""
+            SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
+            WHERE entries.fingerprint = {_FINGERPRINT} AND seq <= ? ORDER BY seq DESC LIMIT 1
+        """
+        with self._database.read() as connection:
+            rows = dict(
+                row
+                for seq in seqs.tolist()
+                for row in connection.execute(query, (self.fingerprint, seq))
+            )
+        vectors = self._vectors(b"".join(rows.values()))
+        return np.fromiter(rows, np.int64, len(rows)), vectors
 
     def vector(self, image_id: str) -> "Vectors | None":
         """Return the cached vector of an image, shape (dim,), if there is one."""
@@ -194,18 +261,7 @@ class Embeddings:
             )
 
     def _vectors(self, stored: bytes) -> "Vectors":
-        vectors = np.frombuffer(stored, _STORED).astype(np.float32).reshape(-1, self._encoder.dim)
+        vectors = np.frombuffer(stored, STORED).astype(np.float32).reshape(-1, self._encoder.dim)
         # Without the copy of the whole block that np.linalg.norm makes.
         vectors /= np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
         return vectors
-
-    def _description(self) -> dict[str, str | int]:
-        encoder = self._encoder
-        return {
-            "fingerprint": encoder.fingerprint,
-            "encoder": encoder.name,
-            "model": encoder.model,
-            "precision": encoder.precision,
-            "dim": encoder.dim,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }

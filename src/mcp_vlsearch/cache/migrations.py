@@ -174,7 +174,53 @@ def count_rows(tables: Tables) -> None:
         tables.execute(statement)
 
 
-STEPS: Final = (create_catalog, create_embeddings, index_filters, count_rows)
+def free_embeddings(tables: Tables) -> None:
+    """Let a vector be there before its picture: another machine may have made it.
+
+    The table is made anew without its reference to ``images``, which SQLite can't take away.
+    """
+    for statement in (
+        """CREATE TABLE freed (
+            id INTEGER PRIMARY KEY,
+            image_id TEXT NOT NULL,
+            fingerprint INTEGER NOT NULL REFERENCES fingerprints (id),
+            vector BLOB NOT NULL,
+            UNIQUE (image_id, fingerprint)
+        )""",
+        "INSERT INTO freed SELECT id, image_id, fingerprint, vector FROM embeddings ORDER BY id",
+        "DROP TABLE embeddings",
+        "ALTER TABLE freed RENAME TO embeddings",
+    ):
+        tables.execute(statement)
+
+
+def describe_spaces(tables: Tables) -> None:
+    """Keep what a fingerprint was made with, since when it is searched, and what failed in it.
+
+    ``choices`` are settings as JSON. ``searched`` is 0 or a number that grows: the fingerprint with
+    the highest was the last that the library went over to.
+    """
+    for statement in (
+        "ALTER TABLE fingerprints ADD COLUMN choices TEXT",
+        "ALTER TABLE fingerprints ADD COLUMN searched INTEGER NOT NULL DEFAULT 0",
+        """CREATE TABLE failures (
+            image_id TEXT NOT NULL,
+            fingerprint INTEGER NOT NULL REFERENCES fingerprints (id),
+            error TEXT NOT NULL,
+            PRIMARY KEY (image_id, fingerprint)
+        ) WITHOUT ROWID""",
+    ):
+        tables.execute(statement)
+
+
+STEPS: Final = (
+    create_catalog,
+    create_embeddings,
+    index_filters,
+    count_rows,
+    free_embeddings,
+    describe_spaces,
+)
 
 
 def migrate(tables: Tables, *, read_only: bool) -> None:
@@ -198,6 +244,8 @@ def migrate(tables: Tables, *, read_only: bool) -> None:
         raise LibraryError(
             "this library was written by an older mcp-vlsearch: open it once without READ_ONLY"
         )
+    # A table that is made anew must not take what refers to it along.
+    tables.execute("PRAGMA foreign_keys = OFF")
     # The lock comes first, so that of two processes the second finds nothing left to do.
     tables.execute("BEGIN IMMEDIATE")
     try:
@@ -206,3 +254,5 @@ def migrate(tables: Tables, *, read_only: bool) -> None:
     except BaseException:
         tables.rollback()
         raise
+    finally:
+        tables.execute("PRAGMA foreign_keys = ON")

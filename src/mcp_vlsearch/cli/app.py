@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from mcp_vlsearch.cli import (
+    cache,
     demo,
     encoder,
     evaluate,
@@ -48,6 +49,7 @@ app.command("plugins")(plugins.plugins)
 app.command("demo")(demo.demo)
 app.command("storybook")(storybook.storybook)
 app.command("eval")(evaluate.evaluate)
+app.add_typer(cache.commands, name="cache")
 app.add_typer(encoder.commands, name="encoder")
 
 

@@ -13,7 +13,7 @@ commands = typer.Typer(help="Run an encoder for others.", no_args_is_help=True)
 
 
 @commands.command("serve")
-@takes(flags=only(*(name for name in ENCODING if name != "index"), "token"))
+@takes(flags=only(*(name for name in ENCODING if not name.startswith("index")), "token"))
 def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

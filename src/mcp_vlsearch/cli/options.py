@@ -99,6 +99,13 @@ SETTINGS: Final[dict[str, object]] = {
         "NAME",
     ),
     "index": _setting(str, "--index", "Index plugin.", "NAME"),
+    "index_kind": _setting(
+        str,
+        "--index-kind",
+        "How the index faiss searches: auto, exact, ivf, ivfflat, hnsw, rabitq, or a factory "
+        "string.",
+        "NAME",
+    ),
     "rewrite": _setting(str, "--rewrite", "Rewriter of queries, or off.", "NAME"),
     "token": _setting(str, "--token", "Bearer token for HTTP.", "TOKEN"),
     "read_only": _setting(bool, "--read-only/--no-read-only", "No tool that writes.", ""),
@@ -120,6 +127,7 @@ ENCODING: Final = (
     "encoder_url",
     "encoder_token",
     "index",
+    "index_kind",
 )
 """The settings that decide what vectors are made, and how they are found."""
 

@@ -40,6 +40,11 @@ def _show(result: "LibraryStatus") -> None:
     }
     for name, value in rows.items():
         typer.echo(f"{name:<9} {value}")
+    for space in result.spaces:
+        lacks = f", {space.missing} missing" if space.missing else ""
+        made = f"{space.model} in {space.precision}, {space.dim} dimensions"
+        found = f"{space.state}, {space.vectors} vectors{lacks}"
+        typer.echo(f"{'space':<9} {space.fingerprint[:16]}: {made}; {found}")
     for root in result.roots:
         offline = "" if root.online else ", offline"
         typer.echo(f"{'root':<9} {root.path} ({counted(root.files, 'file')}{offline})")

@@ -39,9 +39,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that must be encoded, as the encoder takes it, and what its file says about it."""
+    """What a picture's file says about it, and the picture as the encoder takes it.
 
-    ready: Image.Image | Prepared
+    ``ready`` is None where there is a vector already, which came before the picture.
+    """
+
+    ready: Image.Image | Prepared | None
     info: ImageInfo
 
 
@@ -50,10 +53,14 @@ class Batch:
     """Files of one transaction; a picture that two of them hold is encoded once.
 
     ``pictures`` are there until they are encoded, so that the next batch has their memory.
+    ``infos`` are theirs, ``described`` those of pictures that need no encoding, and ``broken`` says
+    of pictures why they could not be encoded.
     """
 
     files: list[Outcome] = field(default_factory=list)
     infos: dict[str, ImageInfo] = field(default_factory=dict)
+    described: dict[str, ImageInfo] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
     pictures: list[Image.Image | Prepared] = field(default_factory=list)
     nbytes: int = 0
 
@@ -61,7 +68,11 @@ class Batch:
         """Take a file in; its picture too unless an earlier batch of the run had a copy of it."""
         self.files.append(outcome)
         digest = outcome.image_id
-        if picture and digest and digest not in encoded and digest not in self.infos:
+        if not picture or not digest:
+            return
+        if picture.ready is None:
+            self.described[digest] = picture.info
+        elif digest not in encoded and digest not in self.infos:
             self.infos[digest] = picture.info
             self.pictures.append(picture.ready)
             self.nbytes += _nbytes(picture.ready)
@@ -78,7 +89,7 @@ class Batch:
         They are tried again next time: another encoder, or a mended one, may take them.
         """
         digests = list(self.infos)
-        broken = {digests[position]: why for position, why in reasons.items()}
+        broken = self.broken = {digests[position]: why for position, why in reasons.items()}
         for digest in broken:
             del self.infos[digest]
         self.files = [
@@ -100,7 +111,7 @@ class Batch:
 def memory_of(read: tuple[Outcome, Picture | None]) -> int:
     """Return the bytes of memory that a file's picture takes."""
     _, picture = read
-    return _nbytes(picture.ready) if picture else 0
+    return _nbytes(picture.ready) if picture and picture.ready is not None else 0
 
 
 def _nbytes(ready: Image.Image | Prepared) -> int:

@@ -9,7 +9,7 @@ from mcp_vlsearch.contracts import Encoder, PreparingEncoder, Query
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.query_cache import QueryCache
 from mcp_vlsearch.core.turns import Turns
-from mcp_vlsearch.errors import EncoderError, VLSearchError
+from mcp_vlsearch.errors import EncoderChangedError, EncoderError, VLSearchError
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import DEFAULT_ENCODER, Settings, follow_pin
 from mcp_vlsearch.types import EncoderState, EncoderStatus
@@ -98,8 +98,8 @@ class EncoderSlot:
     ) -> "Vectors":
         """Encode pictures, shape (len(images), dim), as soon as no search is waiting.
 
-        Best come those that :func:`prepared` returns. Raises :class:`EncoderError` if there is an
-        encoder of another fingerprint by now.
+        Best come those that :func:`prepared` returns. Raises :class:`EncoderChangedError` if there
+        is an encoder of another fingerprint by now.
         """
         encoder, turns = self._turn(report, fingerprint)
         return turns.index(images, encoder.encode_images, encoder.batch_size)
@@ -110,8 +110,8 @@ class EncoderSlot:
         """Encode queries, shape (len(queries), dim), before any picture that is to be indexed.
 
         Texts that were searched before cost nothing; queries that wait at the same time are encoded
-        in one call. Raises :class:`EncoderError` if there is an encoder of another fingerprint by
-        now.
+        in one call. Raises :class:`EncoderChangedError` if there is an encoder of another
+        fingerprint by now.
         """
         encoder, turns = self._turn(report, fingerprint)
         known = self._texts.known(encoder, queries)
@@ -185,7 +185,7 @@ class EncoderSlot:
         with self._changed:
             encoder, turns = self.ready(report), self._turns
         if encoder.fingerprint != fingerprint:
-            raise EncoderError(
+            raise EncoderChangedError(
                 f"the library went over to {encoder.model} in {encoder.precision} meanwhile: "
                 "try again"
             )

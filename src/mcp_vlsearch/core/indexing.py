@@ -151,21 +151,21 @@ class Indexer:
             with stages("reading"):
                 data = read_file(file.path)
                 digest = image_id(data)
-                if not force and self._is_known(digest):
+                has_vector = not force and bool(self._embeddings.cached([digest]))
+                if has_vector and self._catalog.has_image(digest):
                     return Outcome(file, digest), None
             with stages("decoding"):
-                decoded = decode(data, encoder.target_size)
+                decoded = decode(data, _thumbnail if has_vector else encoder.target_size)
         except ImageError as error:
             return Outcome(file, error=str(error), retry=error.retry, digest=digest), None
+        if has_vector:  # another machine made it: only what the file says was missing
+            return Outcome(file, digest), Picture(None, decoded.info)
         with stages("preparing"):
             try:
                 ready = prepared(encoder, decoded.image)
             except Exception:  # it fails again when it is encoded, where one picture stops nothing
                 ready = decoded.image
         return Outcome(file, digest), Picture(ready, decoded.info)
-
-    def _is_known(self, digest: str) -> bool:
-        return bool(self._embeddings.cached([digest])) and self._catalog.has_image(digest)
 
     def _encode(self, batch: Batch, encoder: Encoder) -> "Vectors | None":
         """Return the vectors of a batch's pictures, and let go of the pictures.
@@ -195,10 +195,12 @@ class Indexer:
         self._encoded |= set(batch.infos)
         self._cached |= {p.image_id for p in good if p.image_id} - self._encoded
         with self._database.write():
-            for digest, info in batch.infos.items():
+            for digest, info in {**batch.described, **batch.infos}.items():
                 self._catalog.put_image(digest, info)
             if vectors is not None:
                 self._embeddings.put(list(batch.infos), vectors)
+            if batch.broken:
+                self._embeddings.fail(batch.broken)
             self._catalog.put_files(_records(batch, known))
             self._catalog.forget(sorted(moved_from))
             self._embeddings.publish([p.image_id for p in good if p.image_id], renew=force)
@@ -242,6 +244,11 @@ class Indexer:
             with self._database.write():
                 self._catalog.forget(paths[start : start + _FORGET_FILES])
             self._report(Progress(start, len(paths), "forgetting files that are gone"))
+
+
+def _thumbnail(_width: int, _height: int) -> tuple[int, int]:
+    """Return a size that is quickly decoded, for a picture that is looked at for its facts only."""
+    return 32, 32
 
 
 def _records(batch: Batch, known: dict[str, FileRecord]) -> list[tuple[str, FileRecord]]:

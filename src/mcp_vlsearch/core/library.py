@@ -1,8 +1,7 @@
 """The facade that every face uses: open a library, index, search, look at its state, remove."""
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -10,24 +9,23 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.cache.spaces import Spaces
 from mcp_vlsearch.contracts import Encoder, Query
-from mcp_vlsearch.core.allowed import Allowed
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.encoding import EncoderSlot
-from mcp_vlsearch.core.fence import Fence, check_folder
+from mcp_vlsearch.core.fence import check_folder
 from mcp_vlsearch.core.following import followed
 from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.indexing import Indexer
-from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.core.keeping import Keeper
 from mcp_vlsearch.core.overview import overview, seen
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, new_root, real, refuse_other_files
-from mcp_vlsearch.core.sample import Sample
-from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
+from mcp_vlsearch.core.searching import SearchRequest, check_top_k, nothing_found
+from mcp_vlsearch.core.spaces import OpenSpace, SpaceSlot, settle
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
@@ -50,18 +48,6 @@ NO_FILTERS = Filters()
 _DATABASE: Final = "library.db"
 
 
-@dataclass(frozen=True)
-class _Space:
-    """What belongs to one fingerprint."""
-
-    encoder: Encoder
-    embeddings: Embeddings
-    index: IndexSlot
-    sample: Sample
-    fence: Fence
-    filtered: Allowed
-
-
 class Library:
     """One directory with everything for one set of pictures.
 
@@ -79,8 +65,8 @@ class Library:
         self._encoder = EncoderSlot(
             settings, make_encoder, lambda given: followed(given, self._database)
         )
-        self._opened: _Space | None = None
-        self._opening = threading.Lock()
+        self._spaces = SpaceSlot(settings, self._database, self._catalog, self._encoder)
+        self.cache = Keeper(settings, self._database, self._must_write)
 
     @classmethod
     def open(cls, library: str | Path | None = None, **flags: Any) -> Self:
@@ -107,7 +93,8 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """End what goes on in the background, and close the database."""
+        self._spaces.close()
         self._database.close()
 
     def warm_up(self) -> None:
@@ -150,8 +137,10 @@ class Library:
             self._encoder.known(report)  # so that the lock is not held meanwhile
         with writer_lock(self.settings.library, report):
             self._encoder.follow()  # whoever had the lock may have been the first to index
-            space = self._space(report)
-            pin_encoder(follow_pin(self.settings))
+            space = self._spaces.current(report)
+            spaces = Spaces(self._database)
+            if not self._catalog.any_entry():
+                pin_encoder(follow_pin(self.settings))
             indexer = Indexer(
                 self._database,
                 self._catalog,
@@ -161,7 +150,10 @@ class Library:
                 report,
                 stages,
             )
-            return seen(indexer.run(resolved, recursive, force), self._catalog, self._fence())
+            result = indexer.run(resolved, recursive, force)
+            settle(self.settings, self._encoder.settings, space.embeddings.fingerprint, spaces)
+        space.index.settle(report)
+        return seen(result, self._catalog, self._fence())
 
     def search_by_text(
         self,
@@ -183,7 +175,7 @@ class Library:
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, self._roots(), None, report)
+        return self._search(request, self._roots(), lambda _: request, report)
 
     def search_by_image(
         self,
@@ -203,31 +195,29 @@ class Library:
         """
         roots = self._roots()
         given = find_picture(image, roots, self._catalog)
-        space = self._space(report) if self._catalog.any_entry() else None
-        vector = None
-        if space is not None and not text.strip():
-            vector = space.embeddings.vector(given.image_id)
-        picture = None
-        if vector is None:
-            data = given.data
-            if data is None:
-                data = read_known(given.image_id, roots, self._catalog)
-            picture = open_upright(data)
-        request = SearchRequest(
+        bare = SearchRequest(
             texts=(text,) if text.strip() else (),
-            image=picture,
-            vector=vector,
             top_k=top_k,
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, roots, space, report)
+
+        def complete(space: OpenSpace | None) -> SearchRequest:
+            known = None if space is None or bare.texts else space.embeddings.vector(given.image_id)
+            if known is not None:
+                return replace(bare, vector=known)
+            data = given.data
+            if data is None:
+                data = read_known(given.image_id, roots, self._catalog)
+            return replace(bare, image=open_upright(data))
+
+        return self._search(bare, roots, complete, report)
 
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent
     ) -> "dict[Path, tuple[str, Vectors]]":
         """Return image id and unit-norm vector, shape (dim,), of every path that is indexed."""
-        embeddings = self._space(report).embeddings
+        embeddings = self._spaces.current(report).embeddings
         found = {}
         for path in paths:
             resolved = real(path)
@@ -243,8 +233,10 @@ class Library:
         """Return the unit-norm vector, shape (dim,), that a search for each text looks up."""
         texts = [phrasings(query, (), None, self.settings) for query in queries]
         flat = [Query(text) for phrased in texts for text in phrased]
-        fingerprint = self._space(report).embeddings.fingerprint
-        vectors = self._encoder.encode_queries(flat, report, fingerprint)
+        vectors = self._spaces.run(
+            lambda space: self._encoder.encode_queries(flat, report, space.embeddings.fingerprint),
+            report,
+        )
         ends = accumulate(len(phrased) for phrased in texts)
         return [fuse(vectors[end - len(t) : end]) for t, end in zip(texts, ends, strict=True)]
 
@@ -275,52 +267,33 @@ class Library:
         """
         return overview(
             self.settings,
+            self._database,
             self._catalog,
             self._roots(),
             self._encoder.status(),
-            self._opened.index if self._opened else None,
-            self._database.bytes(),
+            self._spaces.opened,
         )
 
     def _search(
-        self, request: SearchRequest, roots: Roots, space: _Space | None, report: ProgressCallback
+        self,
+        bare: SearchRequest,
+        roots: Roots,
+        complete: Callable[[OpenSpace | None], SearchRequest],
+        report: ProgressCallback,
     ) -> SearchResult:
+        """Search; ``complete`` makes the request whole for the space that is searched, if any."""
         is_fenced = bool(self.settings.roots)
-        if request.filters.folder is not None:
-            check_folder(request.filters.folder, roots, self._catalog, is_fenced)
-        check_top_k(request)
-        if space is None:
-            if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
-                return nothing_found(request)
-            space = self._space(report)
-        searcher = Searcher(
-            self._catalog,
-            space.embeddings,
-            self._encoder,
-            space.index,
-            space.sample,
-            space.fence,
-            space.filtered,
-            roots if is_fenced else None,
-        )
-        return searcher.search(request, report)
+        if bare.filters.folder is not None:
+            check_folder(bare.filters.folder, roots, self._catalog, is_fenced)
+        check_top_k(bare)
 
-    def _space(self, report: ProgressCallback) -> _Space:
-        space = self._space_of(self._encoder.known(report))
-        if not space.embeddings.any() and self._catalog.indexed_with() and self._encoder.follow():
-            return self._space_of(self._encoder.known(report))
-        return space
+        def search(space: OpenSpace) -> SearchResult:
+            searcher = space.searcher(self._catalog, self._encoder, roots if is_fenced else None)
+            return searcher.search(complete(space), report)
 
-    def _space_of(self, encoder: Encoder) -> _Space:
-        with self._opening:
-            if self._opened is None or self._opened.encoder is not encoder:
-                embeddings = Embeddings(self._database, encoder)
-                index = IndexSlot(self.settings, embeddings, encoder.dim)
-                fence = Fence(self._catalog, encoder.fingerprint)
-                sample = Sample(embeddings)
-                filtered = Allowed(self._catalog, encoder.fingerprint)
-                self._opened = _Space(encoder, embeddings, index, sample, fence, filtered)
-            return self._opened
+        if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+            return nothing_found(complete(None))
+        return self._spaces.run(search, report)
 
     def _roots(self) -> Roots:
         return Roots(self._allowed())

@@ -1,10 +1,16 @@
 """The library's index: made from the embedding cache and kept up with it by seq."""
 
+import logging
 import threading
+from functools import partial
+from typing import Final
+
+import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.contracts import SharedIndex, Space, VectorIndex
+from mcp_vlsearch.contracts import SharedIndex, Space, StoredIndex, VectorIndex
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.core.storing import Storing
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexStatus
@@ -13,6 +19,12 @@ __all__ = ["IndexSlot"]
 
 _BLOCK = 20_000
 """Vectors read from the cache at a time."""
+_PROBES: Final = 8
+"""Rows, of the last and of all, by which an index is known to be this library's."""
+_SAME: Final = 0.99
+"""Cosine of a vector to what the index holds of it, at least."""
+
+logger = logging.getLogger(__name__)
 
 
 class IndexSlot:
@@ -21,27 +33,50 @@ class IndexSlot:
     def __init__(self, settings: Settings, embeddings: Embeddings, dim: int) -> None:
         self._embeddings = embeddings
         self._name = settings.index
-        space = Space(embeddings.fingerprint, dim)
-        self._index: VectorIndex = resolve("indexes", settings.index)(settings, space)
+        make = resolve("indexes", settings.index)
+        self._make = partial(make, settings, Space(embeddings.fingerprint, dim))
+        self._index: VectorIndex = self._make()
+        self._shared = self._index if isinstance(self._index, SharedIndex) else None
+        self._storing: Storing | None = None
+        if isinstance(self._index, StoredIndex):
+            self._storing = Storing(self._index, embeddings)
+        self._is_known = False
         self._turn = threading.Lock()
 
     def current(self, report: ProgressCallback) -> VectorIndex:
         """Return the index with everything that any process has written so far."""
-        index = self._index
         with self._turn:
-            if isinstance(index, SharedIndex):
-                index.refresh()
+            self._refresh()
             while True:
+                index = self._index
                 seqs, vectors, removed, last_removal = self._embeddings.changes(
                     index.last_seq, index.last_removal, _BLOCK
                 )
                 if last_removal > index.last_removal:
+                    if index.last_seq and not self._embeddings.remembers(index.last_removal):
+                        self._begin_anew()
+                        continue
                     index.remove(removed, last_removal)
                 if len(seqs):
                     index.add(seqs, vectors)
                 if len(seqs) < _BLOCK:
-                    return index
+                    break
                 report(Progress(len(index), None, "reading the index"))
+            if self._storing:
+                self._storing.look()
+            return index
+
+    def settle(self, report: ProgressCallback) -> None:
+        """Bring an index that outlives the process up to date, and store it if that is due."""
+        if self._shared is not None:
+            self.current(report)
+        if self._storing:
+            self._storing.wait(report)
+
+    def close(self) -> None:
+        """End what goes on in the background."""
+        if self._storing:
+            self._storing.close()
 
     @property
     def fingerprint(self) -> str:
@@ -57,3 +92,39 @@ class IndexSlot:
         """Say what the index is and how much can be found with it."""
         vectors = self._embeddings.count()
         return IndexStatus(name=self._name, kind=self._index.kind, vectors=vectors)
+
+    def _refresh(self) -> None:
+        index = self._shared
+        if index is None:
+            return
+        index.refresh()
+        if index.last_seq and not self._is_known:
+            self._is_known = True
+            if not self._is_of_this_library(index):
+                logger.warning("the index does not fit the library, perhaps a copy: made anew")
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Forget all rows: what the library can still tell does not bring them up to date."""
+        if self._shared is not None:
+            self._shared.drop()
+        else:
+            self._index = self._make()
+
+    def _is_of_this_library(self, index: VectorIndex) -> bool:
+        """Say whether the index holds what the library does, as far as some rows can tell.
+
+        It does not if the database was replaced by an older copy: then it knows rows that were
+        never there, or others under their seqs.
+        """
+        seq, removal = self._embeddings.newest()
+        if index.last_seq > seq or index.last_removal > removal:
+            return False
+        last = index.last_seq - np.arange(_PROBES)
+        anywhere = np.random.default_rng().integers(1, index.last_seq + 1, _PROBES)
+        seqs, vectors = self._embeddings.some(np.concatenate([last, anywhere]))
+        for seq, vector in zip(seqs, vectors, strict=True):
+            scores, found = index.search(vector[None], 1, np.array([seq]))
+            if found[0, 0] != seq or not scores[0, 0] > _SAME:
+                return False
+        return True

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from mcp_vlsearch.cache.catalog import Catalog
-from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.core.roots import Roots
+from mcp_vlsearch.core.spaces import OpenSpace, tell_spaces
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import (
     EncoderStatus,
@@ -14,6 +15,7 @@ from mcp_vlsearch.types import (
     LibraryStatus,
     RemoveReport,
     RootStatus,
+    SpaceStatus,
 )
 from mcp_vlsearch.version import VERSION
 
@@ -24,13 +26,13 @@ R = TypeVar("R", IndexReport, RemoveReport)
 
 def overview(
     settings: Settings,
+    database: Database,
     catalog: Catalog,
     roots: Roots,
     encoder: EncoderStatus,
-    index: IndexSlot | None,
-    database_bytes: int,
+    opened: OpenSpace | None,
 ) -> LibraryStatus:
-    """Put the status of a library together; ``index`` is None until there is one.
+    """Put the status of a library together; ``opened`` is None until a space is searched.
 
     Where the settings name roots, images, files, failures and vectors are those below the roots:
     the library may hold what others have indexed, which is nobody's business here.
@@ -38,6 +40,7 @@ def overview(
     is_fenced = bool(settings.roots) and catalog.any_outside(roots.folders)
     visible = roots.folders if is_fenced else None
     counts = catalog.counts(visible)
+    spaces = tell_spaces(settings, database, opened, visible)
     return LibraryStatus(
         library=str(settings.library),
         roots=[
@@ -48,8 +51,9 @@ def overview(
         files=counts.files,
         failed=counts.failed,
         encoder=encoder,
-        index=_index(settings, catalog, index, visible),
-        database_bytes=database_bytes,
+        index=_index(settings, catalog, opened, spaces, visible),
+        spaces=spaces,
+        database_bytes=database.bytes(),
         version=VERSION,
     )
 
@@ -62,13 +66,17 @@ def seen(report: R, catalog: Catalog, fence: Roots | None) -> R:
 
 
 def _index(
-    settings: Settings, catalog: Catalog, index: IndexSlot | None, visible: Sequence[str] | None
+    settings: Settings,
+    catalog: Catalog,
+    opened: OpenSpace | None,
+    spaces: Sequence[SpaceStatus],
+    visible: Sequence[str] | None,
 ) -> IndexStatus:
-    if index is None:
-        vectors = catalog.vectors(visible)
+    if opened is None:
+        vectors = sum(space.vectors for space in spaces if space.state == "searched")
         return IndexStatus(name=settings.index, kind="not loaded", vectors=vectors)
-    status = index.status()
+    status = opened.index.status()
     if visible is None:
         return status
-    vectors = len(catalog.seqs_below(visible, index.fingerprint))
+    vectors = len(catalog.seqs_below(visible, opened.index.fingerprint))
     return status.model_copy(update={"vectors": vectors})

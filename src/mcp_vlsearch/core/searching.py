@@ -135,7 +135,8 @@ class Searcher:
     def _explain_emptiness(self) -> None:
         """Raise if the library has pictures, but no vectors of this encoder and its settings."""
         used = self._catalog.indexed_with()
-        if used is not None:
+        # Another process may have begun to index since the index was read.
+        if used is not None and not self._embeddings.any():
             raise LibraryError(
                 f"all pictures here were indexed with other settings ({used}): search with those, "
                 "or index again with these"

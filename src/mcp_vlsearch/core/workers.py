@@ -1,4 +1,4 @@
-"""Threads that prepare pictures in what time the encoder leaves them."""
+"""Threads that work in what time the encoder and searches leave them."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-__all__ = ["NICENESS", "workers"]
+__all__ = ["NICENESS", "give_way", "workers"]
 
 NICENESS: Final = 10
 """What Linux adds to a worker's niceness."""
@@ -20,10 +20,11 @@ def workers(count: int) -> ThreadPoolExecutor:
     They catch up while the encoder waits for pictures. 10 and no more, so that other programs
     that are busy leave them a tenth of a core.
     """
-    return ThreadPoolExecutor(count, thread_name_prefix="prepare", initializer=_give_way)
+    return ThreadPoolExecutor(count, thread_name_prefix="prepare", initializer=give_way)
 
 
-def _give_way() -> None:
+def give_way() -> None:
+    """Let this thread, and those that it starts, run at a lower priority, where that can be."""
     if sys.platform == "linux":  # elsewhere priorities are a process's
         thread = threading.get_native_id()
         niceness = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS

@@ -1,1 +1,1 @@
-"""Nearest-neighbour indexes, one backend a file."""
+"""Nearest-neighbour indexes, one file or folder a backend."""

@@ -1,0 +1,86 @@
+"""Deleting what is not needed any more, in transactions of bounded size."""
+
+from collections.abc import Callable
+from typing import Final
+
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.spaces import SpaceRecord
+
+__all__ = ["Pruning"]
+
+_ROWS: Final = 5_000
+"""Vectors that one transaction deletes."""
+_WITHOUT_FILE: Final = """
+    NOT EXISTS (SELECT 1 FROM files WHERE files.image_id = embeddings.image_id)
+"""
+
+Counted = Callable[[int], None]
+"""Is told how many vectors have gone; may raise to stop between two transactions."""
+
+
+class Pruning:
+    """What of a library's cache can go, and how; what breaks off is finished by a second call."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def unused(self) -> dict[int, int]:
+        """Return by fingerprint's id how many vectors are of images without files."""
+        query = f"""
+            SELECT fingerprint, COUNT(*) FROM embeddings WHERE {_WITHOUT_FILE} GROUP BY fingerprint
+        """
+        with self._database.read() as connection:
+            return dict(connection.execute(query).fetchall())
+
+    def delete_unused(self, counted: Counted) -> None:
+        """Delete the vectors of images without files, and what was known of these images."""
+        self._delete(_WITHOUT_FILE, (), counted)
+        with self._database.write() as tables:
+            tables.execute(
+                """DELETE FROM images
+                WHERE NOT EXISTS (SELECT 1 FROM files WHERE image_id = images.image_id)
+                AND NOT EXISTS (SELECT 1 FROM embeddings WHERE image_id = images.image_id)"""
+            )
+
+    def drop(self, space: SpaceRecord, counted: Counted) -> None:
+        """Delete a fingerprint with its entries and vectors."""
+        gone = _ROWS
+        while gone == _ROWS:
+            with self._database.write() as tables:
+                gone = tables.execute(
+                    """DELETE FROM entries WHERE seq IN
+                    (SELECT seq FROM entries WHERE fingerprint = ? LIMIT ?)""",
+                    (space.id, _ROWS),
+                ).rowcount
+        self._delete("fingerprint = ?", (space.id,), counted)
+        with self._database.write() as tables:
+            tables.execute("DELETE FROM failures WHERE fingerprint = ?", (space.id,))
+            tables.execute("DELETE FROM fingerprints WHERE id = ?", (space.id,))
+
+    def removals(self, up_to: int | None) -> int:
+        """Return how many removals are kept up to a number, the last of all not counted."""
+        with self._database.read() as connection:
+            query = f"SELECT COUNT(*) FROM removals WHERE {_OLD}"
+            return int(connection.execute(query, (up_to,)).fetchone()[0])
+
+    def delete_removals(self, up_to: int | None) -> None:
+        """Forget removals up to a number, or all, but for the last, whose number goes on."""
+        with self._database.write() as tables:
+            tables.execute(f"DELETE FROM removals WHERE {_OLD}", (up_to,))
+
+    def _delete(self, condition: str, parameters: tuple[int, ...], counted: Counted) -> None:
+        query = f"SELECT id FROM embeddings WHERE id > ? AND {condition} ORDER BY id LIMIT {_ROWS}"
+        after = 0
+        while True:
+            with self._database.write() as tables:
+                ids = tables.execute(query, (after, *parameters)).fetchall()
+                tables.conn.executemany("DELETE FROM embeddings WHERE id = ?", ids)
+            if not ids:
+                return
+            after = ids[-1][0]
+            counted(len(ids))
+
+
+_OLD: Final = """
+    id <= IFNULL(?, id) AND id < (SELECT MAX(id) FROM removals)
+"""

@@ -1,0 +1,111 @@
+"""The vectors of a library as a thing of its own: exported, imported, searched, cleared out."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.core.progress import ProgressCallback, silent
+from mcp_vlsearch.core.pruning import named, plan, prune, told
+from mcp_vlsearch.core.spaces import go_over, pinned, tell_spaces
+from mcp_vlsearch.core.writing import writer_lock
+from mcp_vlsearch.errors import LibraryError
+from mcp_vlsearch.settings import Settings, is_pinned
+from mcp_vlsearch.types import ExportReport, ImportReport, PruneReport, SpaceStatus
+
+__all__ = ["Keeper"]
+
+
+class Keeper:
+    """What can be done with the embedding cache of one library; ``Library.cache`` is one."""
+
+    def __init__(
+        self, settings: Settings, database: Database, must_write: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._spaces = Spaces(database)
+        self._must_write = must_write
+
+    def export(
+        self, file: str | Path, fingerprint: str | None = None, report: ProgressCallback = silent
+    ) -> ExportReport:
+        """Write the vectors of a fingerprint, by default the searched one, into a Parquet file.
+
+        A fingerprint may be given by its beginning. Raises :class:`LibraryError`, and
+        :class:`MissingExtraError` without pyarrow.
+        """
+        from mcp_vlsearch.core.moving import export_vectors
+
+        space = self._named(fingerprint) if fingerprint else self._searched()
+        return export_vectors(self._spaces, space, Path(file), report)
+
+    def import_file(
+        self, file: str | Path, *, replace: bool = False, report: ProgressCallback = silent
+    ) -> ImportReport:
+        """Take the vectors of an exported file in, also those of pictures that are not here yet.
+
+        They are found once their pictures are indexed. A library with nothing in it goes over to
+        the file's encoder and model. Raises :class:`LibraryError`, and :class:`MissingExtraError`
+        without pyarrow.
+        """
+        from mcp_vlsearch.core.moving import check_file, import_vectors
+
+        self._must_write()
+        check_file(Path(file), report)  # before a library is made for nothing
+        self._settings.library.mkdir(parents=True, exist_ok=True)
+        with writer_lock(self._settings.library, report):
+            done = import_vectors(self._database, Path(file), replace, report)
+            if not is_pinned(self._settings.library) and not any(
+                space.entries for space in self._spaces.all()
+            ):
+                go_over(self._settings, self._named(done.fingerprint), self._spaces)
+            return done
+
+    def prune(
+        self,
+        *,
+        unused: bool = False,
+        old: bool = False,
+        fingerprints: Sequence[str] = (),
+        dry_run: bool = False,
+        report: ProgressCallback = silent,
+    ) -> PruneReport:
+        """Delete vectors that are not needed, and give their space back to the disk.
+
+        ``unused`` are those of images without files, ``old`` those of fingerprints that were
+        searched before; others are named. What is searched keeps every vector of an image with a
+        file. Raises :class:`LibraryError`.
+        """
+        self._must_write()
+        with writer_lock(self._settings.library, report):
+            planned = plan(
+                self._settings, self._database, unused=unused, old=old, fingerprints=fingerprints
+            )
+            if dry_run:
+                return told(planned, self._database, planned.bytes, dry_run=True)
+            return prune(self._settings, self._database, planned, report)
+
+    def use(self, fingerprint: str, report: ProgressCallback = silent) -> SpaceStatus:
+        """Let the library search a fingerprint that it has, from now on, whatever that lacks.
+
+        Raises :class:`LibraryError` if there is none that begins so.
+        """
+        self._must_write()
+        with writer_lock(self._settings.library, report):
+            space = self._named(fingerprint)
+            go_over(self._settings, space, self._spaces)
+        every = tell_spaces(self._settings, self._database, None, None)
+        return next(status for status in every if status.fingerprint == space.fingerprint)
+
+    def _named(self, fingerprint: str) -> SpaceRecord:
+        return named(fingerprint, self._spaces.all())
+
+    def _searched(self) -> SpaceRecord:
+        space = pinned(self._settings, self._spaces.all())
+        if space is None:
+            raise LibraryError(
+                "nothing was indexed with the library's encoder and model: index first, or give "
+                "a fingerprint that `mcp-vlsearch status` lists"
+            )
+        return space

@@ -1,0 +1,137 @@
+"""What a library keeps and does not need: found, told, and deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.pruning import Pruning
+from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.contracts import SharedIndex, Space, VectorIndex
+from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
+from mcp_vlsearch.core.spaces import pinned, state_of
+from mcp_vlsearch.errors import LibraryError
+from mcp_vlsearch.plugins import resolve
+from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.types import PruneReport
+
+__all__ = ["Plan", "named", "plan", "prune", "told"]
+
+_ROW_BYTES: Final = 80
+"""What a vector takes beside its numbers: its names, here and in an index."""
+_REMOVAL_BYTES: Final = 12
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to go: fingerprints as a whole, vectors of images without files, removals.
+
+    ``last_removal`` is the last one that every stored index knows, None where none is stored.
+    """
+
+    drop: tuple[SpaceRecord, ...]
+    vectors: int
+    is_unused: bool
+    unused: int
+    last_removal: int | None
+    removals: int
+    bytes: int
+
+
+def plan(
+    settings: Settings, database: Database, *, unused: bool, old: bool, fingerprints: Sequence[str]
+) -> Plan:
+    """Find what can go.
+
+    Raises :class:`LibraryError` for a fingerprint that is searched, or that is not here.
+    """
+    pruning, spaces = Pruning(database), Spaces(database)
+    records = spaces.all()
+    now = pinned(settings, records)
+    drop = {named(name, records) for name in fingerprints}
+    if now in drop:
+        raise LibraryError(
+            f"{now.fingerprint} is what is searched: go over to another one first by "
+            "`mcp-vlsearch cache use`"
+        )
+    if old:
+        drop |= {record for record in records if state_of(record, now) == "old"}
+    kept = [record for record in records if record not in drop]
+    without_file = pruning.unused() if unused else {}
+    last_removal = _known_to_all(settings, kept)
+    vectors = {record: spaces.cached(record) for record in drop}
+    unused_of = {record: without_file.get(record.id, 0) for record in kept}
+    removals = pruning.removals(last_removal)
+    sizes = sum((2 * r.dim + _ROW_BYTES) * n for r, n in (vectors | unused_of).items())
+    return Plan(
+        drop=tuple(sorted(drop, key=lambda record: record.id)),
+        vectors=sum(vectors.values()),
+        is_unused=unused,
+        unused=sum(unused_of.values()),
+        last_removal=last_removal,
+        removals=removals,
+        bytes=sizes + removals * _REMOVAL_BYTES,
+    )
+
+
+def prune(
+    settings: Settings, database: Database, plan: Plan, report: ProgressCallback
+) -> PruneReport:
+    """Delete what is planned, and give its space back to the disk."""
+    pruning = Pruning(database)
+    before = database.bytes()
+    meter = Meter(report, plan.vectors + plan.unused, "deleting")
+    for space in plan.drop:
+        index = _index(settings, space)
+        if isinstance(index, SharedIndex):
+            index.drop()
+        pruning.drop(space, meter.advance)
+    if plan.is_unused:
+        pruning.delete_unused(meter.advance)
+    pruning.delete_removals(plan.last_removal)
+    report(Progress(0, None, "giving space back to the disk"))
+    database.compact()
+    return told(plan, database, before - database.bytes(), dry_run=False)
+
+
+def told(plan: Plan, database: Database, freed: int, *, dry_run: bool) -> PruneReport:
+    """Say what went, or would go."""
+    return PruneReport(
+        dry_run=dry_run,
+        unused=plan.unused,
+        fingerprints=[space.fingerprint for space in plan.drop],
+        vectors=plan.vectors,
+        removals=plan.removals,
+        freed=max(freed, 0),
+        database_bytes=database.bytes(),
+    )
+
+
+def named(name: str, spaces: Sequence[SpaceRecord]) -> SpaceRecord:
+    """Return the space whose fingerprint is or begins with a name. Raises :class:`LibraryError`."""
+    found = [s for s in spaces if s.fingerprint == name] or [
+        s for s in spaces if name and s.fingerprint.startswith(name)
+    ]
+    if len(found) != 1:
+        what = "several fingerprints begin" if found else "no fingerprint begins"
+        raise LibraryError(f"{what} with {name!r}: `mcp-vlsearch status` lists them")
+    return found[0]
+
+
+def _known_to_all(settings: Settings, kept: Sequence[SpaceRecord]) -> int | None:
+    """Return the last removal that every index knows which outlives its process."""
+    known = []
+    for space in kept:
+        index = _index(settings, space)
+        if isinstance(index, SharedIndex):
+            index.refresh()
+            if index.last_seq:
+                known.append(index.last_removal)
+    return min(known, default=None)
+
+
+def _index(settings: Settings, space: SpaceRecord) -> VectorIndex:
+    made: VectorIndex = resolve("indexes", settings.index)(
+        settings, Space(space.fingerprint, space.dim)
+    )
+    return made

@@ -1,0 +1,81 @@
+"""Which kind of index for which library: the rules, stated for people in docs/scale.md."""
+
+import math
+from typing import Final
+
+import faiss
+
+from mcp_vlsearch.errors import SettingsError
+
+__all__ = ["EXACT", "check", "factory_string", "training_rows"]
+
+EXACT: Final = "SQfp16"
+"""FAISS's name of the kind that compares every row, in half precision."""
+
+_EXACT_BYTES: Final = 256 * 2**20
+"""Rows of so many bytes are all compared: that takes about as long as anything else in a search."""
+_PART_OF_MEMORY: Final = 4
+"""A coarse index may take one byte in so many of the memory that is free."""
+_FEWEST_PER_LIST: Final = 40
+"""Rows that there must be for each list; FAISS wants 39 to make one of."""
+_TRAINING_PER_LIST: Final = 64
+_TRAINING_LEAST: Final = 20_000
+_TRAINING_BYTES: Final = 512 * 2**20
+
+
+def _lists(rows: int, dim: int) -> int:
+    """Return a power of two near four times the square root, with enough rows to train each."""
+    wanted = min(
+        4 * math.sqrt(rows),
+        rows / _FEWEST_PER_LIST,
+        _TRAINING_BYTES / (4 * dim) / _FEWEST_PER_LIST,
+    )
+    return int(2 ** max(0, round(math.log2(max(wanted, 1)))))
+
+
+_NAMED: Final = {
+    "ivf": "IVF{lists},SQ8",
+    "ivfflat": "IVF{lists},Flat",
+    "hnsw": "HNSW32,SQfp16",
+    "rabitq": "IVF{lists},RaBitQ",
+}
+
+
+def check(asked: str, dim: int) -> None:
+    """Raise :class:`SettingsError` unless it is a kind by name, or FAISS's description of one."""
+    if asked in ("auto", "exact", EXACT, *_NAMED):
+        return
+    try:
+        faiss.index_factory(dim, asked, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        names = ", ".join(("auto", "exact", *_NAMED))
+        raise SettingsError(
+            f"--index-kind {asked}: FAISS makes no such index of {dim} dimensions; give one of "
+            f"{names}, or a factory string such as IVF1024,SQ8"
+        ) from error
+
+
+def factory_string(asked: str, rows: int, dim: int, free: int | None) -> str:
+    """Return FAISS's description of the kind for so many rows, with ``free`` bytes of memory.
+
+    It is ``EXACT`` where every row is to be compared.
+    """
+    if asked == "auto":
+        asked = _chosen(rows, dim, free)
+    if asked in ("exact", EXACT):
+        return EXACT
+    return _NAMED.get(asked, asked).format(lists=_lists(rows, dim))
+
+
+def _chosen(rows: int, dim: int, free: int | None) -> str:
+    if rows * dim * 2 <= _EXACT_BYTES:
+        return "exact"
+    fits = free is None or rows * dim <= free // _PART_OF_MEMORY
+    return "ivf" if fits else "rabitq"
+
+
+def training_rows(index: "faiss.Index", rows: int, dim: int) -> int:
+    """Return on how many rows an index is trained."""
+    ivf = faiss.try_extract_index_ivf(index)
+    wanted = max(_TRAINING_LEAST, _TRAINING_PER_LIST * ivf.nlist if ivf is not None else 0)
+    return min(rows, wanted, _TRAINING_BYTES // (4 * dim))

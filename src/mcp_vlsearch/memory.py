@@ -1,0 +1,52 @@
+"""How much of the machine's memory is free just now."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+__all__ = ["free_main_memory"]
+
+_MEMINFO: Final = Path("/proc/meminfo")
+_CONTAINER: Final = (
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+"""Where control groups, second and first version, say what a container may use and uses."""
+_CACHES: Final = ("active_file", "inactive_file")
+"""Parts of what a container uses that are given back when something else needs them."""
+
+
+def free_main_memory() -> int | None:
+    """Return how many bytes can be had now; None if nobody tells.
+
+    Memory that only caches files counts as free. macOS does not say what is free: all there is
+    stands for it. Windows says nothing.
+    """
+    known = [_available(), *(_left(*names) for names in _CONTAINER)]
+    return min((figure for figure in known if figure is not None), default=None)
+
+
+def _available() -> int | None:
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+    except OSError:
+        return _physical()
+    kibibytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(kibibytes[0]) * 1024 if kibibytes else _physical()
+
+
+def _physical() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _left(group: Path, limit: str, usage: str) -> int | None:
+    try:
+        most, used = (int((group / name).read_text()) for name in (limit, usage))
+        parts = map(str.split, (group / "memory.stat").read_text().splitlines())
+        cached = sum(int(size) for name, size in parts if name in _CACHES)
+    except (OSError, ValueError):  # no control groups, or "max"
+        return None
+    return max(0, most - max(0, used - cached))
