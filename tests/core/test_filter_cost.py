@@ -9,6 +9,7 @@ import pytest
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.conditions import Condition
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.selecting import MANY
 from mcp_vlsearch.core.filters import compile_filters
 from mcp_vlsearch.types import Filters, Near
 
@@ -19,7 +20,9 @@ HERE = Near(latitude=10, longitude=20, km=500)
 NUMBERS = f"WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS - 1})"
 IMAGE_ID = "printf('%016x', i * 2654435761 % 4294967296)"
 FILL = (
-    f"""INSERT INTO images {NUMBERS} SELECT {IMAGE_ID}, 100 + i % 50, 200,
+    f"""INSERT INTO images (image_id, width, height, format, bytes, part, orientation,
+            taken_at, taken_sort, camera, latitude, longitude, lens) {NUMBERS}
+        SELECT {IMAGE_ID}, 100 + i % 50, 200,
         CASE i % 10 WHEN 0 THEN 'PNG' ELSE 'JPEG' END, i, NULL,
         CASE i % 4 WHEN 0 THEN 'portrait' ELSE 'landscape' END, NULL,
         strftime('%Y-%m-%dT%H:%M:%S.000000', 1704067200 + 60 * i, 'unixepoch'),
@@ -27,12 +30,14 @@ FILL = (
         i * 7919 % 100003 / 100003.0 * 180 - 90,
         i * 104729 % 100019 / 100019.0 * 360 - 180,
         printf('Lens %02d', i % 50) FROM n""",
-    f"""INSERT INTO files {NUMBERS} SELECT printf('/p/%03d/%06d', i / 100, i), 1,
+    f"""INSERT INTO files (path, size, mtime_ns, image_id, error, retry) {NUMBERS}
+        SELECT printf('/p/%03d/%06d', i / 100, i), 1,
         (1704067200 + 60 * i) * 1000000000, {IMAGE_ID}, NULL, 0 FROM n""",
     """INSERT INTO fingerprints (id, fingerprint, encoder, model, precision, dim, created_at)
         VALUES (1, 'one', 'none', 'none', 'fp32', 2, 'now')""",
-    f"INSERT INTO embeddings {NUMBERS} SELECT i + 1, {IMAGE_ID}, 1, x'0000' FROM n",
-    "INSERT INTO entries SELECT id, image_id, 1 FROM embeddings",
+    f"""INSERT INTO embeddings (id, image_id, fingerprint, vector) {NUMBERS}
+        SELECT i + 1, {IMAGE_ID}, 1, x'0000' FROM n""",
+    "INSERT INTO entries (seq, image_id, fingerprint) SELECT id, image_id, 1 FROM embeddings",
 )
 ALONE: dict[str, Filters] = {
     "folder": Filters(folder="/p/007"),
@@ -119,6 +124,24 @@ def test_a_shape_that_most_pictures_have_makes_a_narrow_filter_no_dearer(
     both, together = steps(database, ALONE[name].model_copy(update=SHAPE))
     assert 0 < both <= found
     assert together <= 1.5 * thousands + 4 + found * 20 / 1000
+
+
+@pytest.mark.parametrize("name", ["camera", "lens", "near", "taken_before"])
+@pytest.mark.parametrize("wide", ["folder", "modified_before"])
+def test_files_that_nearly_all_pass_make_a_narrow_filter_no_dearer(
+    database: Database, name: str, wide: str
+) -> None:
+    found, thousands = steps(database, ALONE[name])
+    more = WIDE[wide].model_dump(exclude_none=True)
+    both, together = steps(database, ALONE[name].model_copy(update=more))
+    assert both == found
+    assert together <= 1.5 * thousands + ROWS / MANY * 10 / 1000 + found * 40 / 1000
+
+
+def test_a_narrow_folder_leads_before_a_time_that_all_pictures_pass(database: Database) -> None:
+    found, thousands = steps(database, Filters(folder="/p/007", taken_after=datetime.min))
+    assert found == 100
+    assert thousands <= 10
 
 
 @pytest.mark.parametrize("name", Filters.model_fields)

@@ -13,10 +13,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from mcp_vlsearch.cache.conditions import BELOW, Condition, below, inside, sortable
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.selecting import allowed_seqs
 from mcp_vlsearch.types import Orientation
 
 if TYPE_CHECKING:
@@ -273,17 +272,8 @@ class Catalog:
 
     def allowed(self, condition: Condition, fingerprint: str) -> "Seqs":
         """Return the seqs of a fingerprint whose images meet a condition, sorted, shape (n,)."""
-        # CROSS keeps images first: their indexes narrow the search, entries have nothing to add.
-        query = f"""
-            SELECT group_concat(seq) FROM images CROSS JOIN entries USING (image_id)
-            WHERE entries.fingerprint = (SELECT id FROM fingerprints WHERE fingerprint = ?)
-            AND ({condition.sql})
-        """
         with self._database.read() as connection:
-            row = connection.execute(query, (fingerprint, *condition.parameters)).fetchone()
-        # One long text: rows would take longer in Python than all the rest.
-        seqs = np.fromstring(row[0], np.int64, sep=",") if row[0] else np.empty(0, np.int64)
-        return np.sort(seqs)
+            return allowed_seqs(connection, condition, fingerprint)
 
 
 def _orientation(width: int, height: int) -> Orientation:

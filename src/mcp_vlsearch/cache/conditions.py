@@ -14,10 +14,16 @@ BELOW: Final = "path >= ? AND path < ?"
 
 @dataclass(frozen=True)
 class Condition:
-    """An SQL expression over a row of ``images`` or ``files``, with its parameters."""
+    """An SQL expression over a row of ``images`` or ``files``, with its parameters.
+
+    Where ``files`` is given, most files may meet it, and ``wide`` is then the same in other words,
+    which leave the first choice to what else must hold.
+    """
 
     sql: str
     parameters: tuple[str | int | float, ...]
+    files: "Condition | None" = None
+    wide: str = ""
 
 
 def below(folder: str) -> tuple[str, str]:

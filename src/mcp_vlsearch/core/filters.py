@@ -45,11 +45,20 @@ def compile_filters(filters: Filters) -> Condition | None:
     """
     image = _image_terms(filters)
     file = _file_terms(filters)
+    # One and the same file must meet all of them.
+    some = f"image_id IN (SELECT image_id FROM files WHERE {file})"
+    each = f"EXISTS (SELECT 1 FROM files WHERE files.image_id = images.image_id AND {file})"
+    has_choice = bool(image.sql and file.sql)
     if file.sql:
-        # One and the same file must meet all of them.
-        image.add(f"image_id IN (SELECT image_id FROM files WHERE {file})", *file.parameters)
+        image.add(some, *file.parameters)
     _add_shape(image, filters)
-    return Condition(str(image), tuple(image.parameters)) if image.sql else None
+    if not image.sql:
+        return None
+    sql, parameters = str(image), tuple(image.parameters)
+    if not has_choice:
+        return Condition(sql, parameters)
+    files = Condition(str(file), tuple(file.parameters))
+    return Condition(sql, parameters, files, sql.replace(some, each))
 
 
 def _image_terms(filters: Filters) -> _Terms:
