@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._library import camera_of, fill, opened
+from benchmarks._filled import opened
+from benchmarks._library import camera_of, fill
 from benchmarks._vectors import Vectors
 from mcp_vlsearch.contracts import VectorIndex
 from mcp_vlsearch.core.progress import silent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,6 @@ from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.scan import ScannedFile
-from mcp_vlsearch.errors import EncoderError
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["Ready", "fill", "image_id_of", "noise", "opened"]
@@ -32,20 +31,25 @@ PICTURE: Final = ImageInfo(4000, 3000, "JPEG", 3_000_000, "2024-05-06T07:08:09",
 
 
 class Ready:
-    """An encoder without a model: pictures get vectors at random, always the same ones."""
+    """An encoder whose vectors are there: the text ``"7"`` stands for row 7 of ``queries``.
 
-    name = model = fingerprint = "ready"
-    precision, device, batch_size = "fp32", "cpu", 1024
+    Pictures get vectors at random, always the same ones.
+    """
 
-    def __init__(self, dim: int) -> None:
+    name, model, precision, device = "ready", "ready", "fp32", "cpu"
+    fingerprint = "ready"
+    batch_size = 1024
+
+    def __init__(self, dim: int, queries: Vectors | None = None) -> None:
         self.dim = dim
+        self._queries = queries
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the size as it is."""
         return width, height
 
     def load(self) -> None:
-        """Do nothing: there is nothing to load."""
+        """Nothing is to be loaded."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
         """Return unit-norm rows, shape (len(images), dim)."""
@@ -53,39 +57,46 @@ class Ready:
         return np.concatenate([next(noise(1, self.dim, seed)) for seed in seeds])
 
     def encode_queries(self, queries: Sequence[Query]) -> Vectors:
-        """Raise :class:`EncoderError`."""
-        raise EncoderError(f"{len(queries)} texts are to be encoded: search by pictures")
+        """Return the rows that the texts name, shape (len(queries), dim)."""
+        assert self._queries is not None
+        return self._queries[[int(query.text) for query in queries]]
 
 
-def opened(folder: Path, dim: int) -> Library:
+def opened(folder: Path, dim: int, queries: Vectors | None = None, **settings: str) -> Library:
     """Open the library in a folder with the encoder :class:`Ready`."""
-    return Library(Settings.model_validate({"library": folder}), lambda _: Ready(dim))
+    given = Settings.model_validate({"library": folder, **settings})
+    return Library(given, lambda _: Ready(dim, queries))
 
 
 def fill(
-    folder: Path, root: Path, files: Iterable[ScannedFile], vectors: Iterable[Vectors]
+    folder: Path,
+    root: str | Path,
+    files: Iterable[ScannedFile],
+    vectors: Iterable[Vectors],
+    info: Callable[[int], ImageInfo] = lambda _: PICTURE,
 ) -> None:
     """Let files below a root be known, each with an image and a vector, as if they were indexed.
 
-    ``vectors`` gives blocks of rows of any length, as many rows as there are files, or more.
+    ``vectors`` gives blocks of rows, as many as there are files, or fewer; row 0 becomes seq 1.
+    ``info`` describes the image of a row. Nothing is opened: the files need not exist.
     """
     database = Database(folder / "library.db")
-    catalog = Catalog(database)
+    catalog, rest, first = Catalog(database), iter(files), 0
     catalog.add_root(str(root))
-    rest = iter(files)
     for block in vectors:
-        embeddings = Embeddings(database, Ready(block.shape[1]))
         some = list(islice(rest, len(block)))
         ids = [image_id_of(file.path) for file in some]
+        records = (
+            FileRecord(file.size, file.mtime_ns, i) for file, i in zip(some, ids, strict=True)
+        )
+        embeddings = Embeddings(database, Ready(block.shape[1]))
         with database.write():
-            for image_id in ids:
-                catalog.put_image(image_id, PICTURE)
-            embeddings.put(ids, block[: len(ids)])
-            records = (
-                FileRecord(file.size, file.mtime_ns, i) for file, i in zip(some, ids, strict=True)
-            )
+            for number, image_id in enumerate(ids, first):
+                catalog.put_image(image_id, info(number))
+            embeddings.put(ids, block)
             catalog.put_files(zip((file.path for file in some), records, strict=True))
             embeddings.publish(ids)
+        first += len(block)
     database.close()
 
 

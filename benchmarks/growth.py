@@ -24,11 +24,12 @@ import numpy as np
 from PIL import Image
 
 from benchmarks._columns import spawned
-from benchmarks._filled import fill, image_id_of, noise, opened
+from benchmarks._filled import fill, image_id_of, opened
 from benchmarks._machine import describe
 from benchmarks._processes import memory
 from benchmarks._tables import RESULTS, Cell, Table, progress, save
 from benchmarks._trees import plant
+from benchmarks._vectors import World
 from mcp_vlsearch.plugins import resolve
 
 COLUMNS: Final = {
@@ -57,7 +58,7 @@ def prepare(folder: Path, size: int, dim: int, runs: int) -> list[str]:
     """
     progress(f"making a library of {size:,} images")
     planted = plant(folder / "photos", "photos", size)
-    fill(folder / "library", folder / "photos", planted, noise(size, dim))
+    fill(folder / "library", folder / "photos", planted, World(dim).blocks(size))
     rng = np.random.default_rng(1)
     for run in range(runs):
         more = folder / f"more {run}"

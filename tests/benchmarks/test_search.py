@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks import search
 from benchmarks._engines import Engine, Faiss, Flat, Rows
-from benchmarks._library import camera_of, fill, image_id, opened
+from benchmarks._filled import opened
+from benchmarks._library import camera_of, fill, image_id
 from benchmarks._search_tasks import MAKERS, PEERS, Plan, camera_asked
 from benchmarks._vectors import World
 from mcp_vlsearch.types import Filters

@@ -271,3 +271,27 @@ def test_an_index_that_follows_holds_what_one_made_anew_would(
     files = shelf.catalog.known("/").values()
     assert held == {file.image_id for file in files if file.image_id}
     assert len(fresh) == len(held)
+
+
+def test_the_newest_numbers_are_those_that_were_ever_given_out(shelf: Shelf) -> None:
+    assert shelf.embeddings.newest() == (0, 0)
+    for name in "abc":
+        shelf.add(f"/{name}.png", name * 16)
+    other = shelf.under("two")
+    other.add("/d.png", "d" * 16)
+    assert shelf.embeddings.newest() == other.embeddings.newest() == (4, 0)
+    shelf.catalog.forget(["/d.png", "/c.png"])
+    assert shelf.embeddings.newest() == (4, 2)
+
+
+def test_some_entries_are_the_first_at_or_below_each_seq(shelf: Shelf) -> None:
+    vectors = unit(5)
+    for number, vector in enumerate(vectors):
+        shelf.add(f"/{number}.png", str(number) * 16, vector)
+    shelf.under("two").add("/other.png", "d" * 16)
+    shelf.catalog.forget(["/1.png", "/2.png"])
+    seqs, found = shelf.embeddings.some(np.array([6, 3, 2, 1, 0, -5, 4]))
+    assert seqs.tolist() == [5, 1, 4]
+    assert np.allclose(found, vectors[[4, 0, 3]], atol=1e-3)
+    seqs, found = shelf.embeddings.some(np.array([0]))
+    assert (len(seqs), found.shape) == (0, (0, vectors.shape[1]))

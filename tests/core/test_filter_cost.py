@@ -29,7 +29,8 @@ FILL = (
         printf('Lens %02d', i % 50) FROM n""",
     f"""INSERT INTO files {NUMBERS} SELECT printf('/p/%03d/%06d', i / 100, i), 1,
         (1704067200 + 60 * i) * 1000000000, {IMAGE_ID}, NULL, 0 FROM n""",
-    "INSERT INTO fingerprints VALUES (1, 'one', 'none', 'none', 'fp32', 2, 'now')",
+    """INSERT INTO fingerprints (id, fingerprint, encoder, model, precision, dim, created_at)
+        VALUES (1, 'one', 'none', 'none', 'fp32', 2, 'now')""",
     f"INSERT INTO embeddings {NUMBERS} SELECT i + 1, {IMAGE_ID}, 1, x'0000' FROM n",
     "INSERT INTO entries SELECT id, image_id, 1 FROM embeddings",
 )

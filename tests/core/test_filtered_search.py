@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks._library import START, fill, opened
+from benchmarks._filled import opened
+from benchmarks._library import START, fill
 from benchmarks._vectors import World
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.types import Filters

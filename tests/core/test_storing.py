@@ -13,10 +13,11 @@ from mcp_vlsearch.contracts import StoredIndex
 from mcp_vlsearch.core import lookup, storing
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress, silent
-from mcp_vlsearch.errors import CancelledError
+from mcp_vlsearch.errors import CancelledError, SettingsError
 from mcp_vlsearch.indexes.faiss import FaissIndex
 from mcp_vlsearch.indexes.faiss import index as faiss_index
 from tests.core.conftest import paint
+from tests.core.mosaic import MosaicEncoder
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +175,22 @@ def test_a_report_that_raises_ends_storing_and_leaves_no_base(
     assert found(library) == NAMES
 
 
+def test_a_command_that_only_searches_begins_no_work(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(faiss_index, "_LEAST_TAIL", 100)
+        library.index()
+    begun: list[object] = []
+    for name in ("store", "verify"):
+        monkeypatch.setattr(FaissIndex, name, lambda *given: begun.append(given))
+    library.close()
+    with again(library) as command:
+        assert found(command) == NAMES
+    assert begun == []
+    assert storing.THREAD not in [thread.name for thread in threading.enumerate()]
+
+
 def test_close_ends_what_goes_on_in_the_background(
     library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -192,6 +209,7 @@ def test_close_ends_what_goes_on_in_the_background(
             stopped.set()
 
     monkeypatch.setattr(FaissIndex, "store", endless)
+    monkeypatch.setattr(storing, "_SETTLED", 0.0)
     found(library)
     assert reached.wait(10)
     library.close()
@@ -291,3 +309,10 @@ def test_readers_store_nothing(library: Library, monkeypatch: pytest.MonkeyPatch
         assert found(reader) == NAMES
     assert bases(library) == []
     assert isinstance(index_of(library), StoredIndex)
+
+
+def test_a_kind_that_is_none_is_told_before_anything_is_encoded(library: Library) -> None:
+    settings = library.settings.model_copy(update={"index_kind": "IVF16,SQ99"})
+    with Library(settings) as wrong, pytest.raises(SettingsError, match="--index-kind IVF16,SQ99"):
+        wrong.index()
+    assert MosaicEncoder.encoded == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ import pytest
 
 from mcp_vlsearch.contracts import Space
 from mcp_vlsearch.errors import SettingsError
-from mcp_vlsearch.indexes.faiss import base, gpu, kinds
+from mcp_vlsearch.indexes.faiss import base, coarse, gpu, kinds, tuning, writing
 from mcp_vlsearch.indexes.faiss.rows import RowFile
+from mcp_vlsearch.indexes.faiss.selecting import lib
+from mcp_vlsearch.indexes.faiss.tuning import Tuned
 from tests.indexes.stored import clustered, exact, make, numbers, recall, store
 
 if TYPE_CHECKING:
@@ -96,6 +99,16 @@ def test_removed_rows_are_never_found_and_cost_no_recall(index: FaissIndex) -> N
 
 
 @every_kind
+def test_what_is_left_in_each_list_may_be_told_by_some_rows(
+    index: FaissIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coarse, "_COUNTED", COUNT // 4)
+    some = np.sort(np.random.default_rng(5).choice(COUNT, COUNT // 5, replace=False))
+    _, seqs = index.search(QUERIES, 10, SEQS[some])
+    assert recall(seqs, exact(VECTORS[some], SEQS[some], QUERIES, 10)) >= 0.98
+
+
+@every_kind
 def test_where_everything_near_was_removed_the_rest_is_found(index: FaissIndex) -> None:
     query = QUERIES[:1]
     order = np.argsort(-(VECTORS @ query[0]))
@@ -131,12 +144,12 @@ def test_what_cannot_be_built_is_searched_exactly_and_says_so(
 
 
 @pytest.mark.parametrize(
-    ("asked", "rows", "dim", "gib", "kind"),
+    ("asked", "rows", "dim", "gib", "kinds_tried"),
     [
         ("auto", 10_000, 1024, 8, "SQfp16"),
         ("auto", 100_000, 1024, 8, "SQfp16"),
-        ("auto", 1_000_000, 512, 8, "IVF4096,SQ8"),
-        ("auto", 1_000_000, 512, None, "IVF4096,SQ8"),
+        ("auto", 1_000_000, 512, 8, "IVF4096,RaBitQ IVF4096,SQ8"),
+        ("auto", 1_000_000, 512, None, "IVF4096,RaBitQ IVF4096,SQ8"),
         ("auto", 1_000_000, 512, 1, "IVF4096,RaBitQ"),
         ("auto", 10_000_000, 1024, 16, "IVF4096,RaBitQ"),
         ("exact", 10_000_000, 1024, 1, "SQfp16"),
@@ -149,10 +162,28 @@ def test_what_cannot_be_built_is_searched_exactly_and_says_so(
     ],
 )
 def test_the_kind_follows_rows_dimension_and_free_memory(
-    asked: str, rows: int, dim: int, gib: int | None, kind: str
+    asked: str, rows: int, dim: int, gib: int | None, kinds_tried: str
 ) -> None:
     free = None if gib is None else gib * 2**30
-    assert kinds.factory_string(asked, rows, dim, free) == kind
+    assert " ".join(kinds.factory_strings(asked, rows, dim, free)) == kinds_tried
+
+
+def test_auto_takes_a_larger_kind_where_the_smallest_finds_too_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "_EXACT_BYTES", 0)
+    index = opened(tmp_path / "easy", "auto")
+    assert index.kind.startswith("IVF256,RaBitQ (")
+    real = tuning.tuned
+
+    def poor(index: Any, rows: RowFile) -> Tuned:
+        measured = real(index, rows)
+        is_rabitq = isinstance(index, lib.IndexIVFRaBitQ)
+        return replace(measured, recall=0.9) if is_rabitq else measured
+
+    monkeypatch.setattr(writing, "tuned", poor)
+    assert opened(tmp_path / "hard", "auto").kind.startswith("IVF256,SQ8 (")
+    assert opened(tmp_path / "asked", "rabitq").kind.startswith("IVF256,RaBitQ (")
 
 
 @pytest.mark.parametrize("asked", ["IVF4096,SQ9", "ivff", "hnsw32", " "])

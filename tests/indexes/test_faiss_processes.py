@@ -34,7 +34,7 @@ elif point == "before it is renamed":
     disk._sync = pause
 elif point == "before older ones are deleted":
     known = disk._delete
-    disk._delete = lambda folder: pause() if folder.name.startswith("gen-") else known(folder)
+    disk._delete = lambda folder: pause() if "-gen-" in folder.name else known(folder)
 elif point == "while it is built":
     writing.tuned = pause
 elif point == "at the head":

@@ -98,45 +98,6 @@ def create_embeddings(tables: Tables) -> None:
         tables.execute(statement)
 
 
-def free_embeddings(tables: Tables) -> None:
-    """Let a vector be there before its picture: another machine may have made it.
-
-    The table is made anew without its reference to ``images``, which SQLite can't take away.
-    """
-    for statement in (
-        """CREATE TABLE freed (
-            id INTEGER PRIMARY KEY,
-            image_id TEXT NOT NULL,
-            fingerprint INTEGER NOT NULL REFERENCES fingerprints (id),
-            vector BLOB NOT NULL,
-            UNIQUE (image_id, fingerprint)
-        )""",
-        "INSERT INTO freed SELECT id, image_id, fingerprint, vector FROM embeddings ORDER BY id",
-        "DROP TABLE embeddings",
-        "ALTER TABLE freed RENAME TO embeddings",
-    ):
-        tables.execute(statement)
-
-
-def describe_spaces(tables: Tables) -> None:
-    """Keep what a fingerprint was made with, since when it is searched, and what failed in it.
-
-    ``choices`` are settings as JSON. ``searched`` is 0 or a number that grows: the fingerprint with
-    the highest was the last that the library went over to.
-    """
-    for statement in (
-        "ALTER TABLE fingerprints ADD COLUMN choices TEXT",
-        "ALTER TABLE fingerprints ADD COLUMN searched INTEGER NOT NULL DEFAULT 0",
-        """CREATE TABLE failures (
-            image_id TEXT NOT NULL,
-            fingerprint INTEGER NOT NULL REFERENCES fingerprints (id),
-            error TEXT NOT NULL,
-            PRIMARY KEY (image_id, fingerprint)
-        ) WITHOUT ROWID""",
-    ):
-        tables.execute(statement)
-
-
 def index_filters(tables: Tables) -> None:
     """Add lenses, which images of earlier versions don't have, and an index for each filter.
 
@@ -213,6 +174,45 @@ def count_rows(tables: Tables) -> None:
         tables.execute(statement)
 
 
+def free_embeddings(tables: Tables) -> None:
+    """Let a vector be there before its picture: another machine may have made it.
+
+    The table is made anew without its reference to ``images``, which SQLite can't take away.
+    """
+    for statement in (
+        """CREATE TABLE freed (
+            id INTEGER PRIMARY KEY,
+            image_id TEXT NOT NULL,
+            fingerprint INTEGER NOT NULL REFERENCES fingerprints (id),
+            vector BLOB NOT NULL,
+            UNIQUE (image_id, fingerprint)
+        )""",
+        "INSERT INTO freed SELECT id, image_id, fingerprint, vector FROM embeddings ORDER BY id",
+        "DROP TABLE embeddings",
+        "ALTER TABLE freed RENAME TO embeddings",
+    ):
+        tables.execute(statement)
+
+
+def describe_spaces(tables: Tables) -> None:
+    """Keep what a fingerprint was made with, since when it is searched, and what failed in it.
+
+    ``choices`` are settings as JSON. ``searched`` is 0 or a number that grows: the fingerprint with
+    the highest was the last that the library went over to.
+    """
+    for statement in (
+        "ALTER TABLE fingerprints ADD COLUMN choices TEXT",
+        "ALTER TABLE fingerprints ADD COLUMN searched INTEGER NOT NULL DEFAULT 0",
+        """CREATE TABLE failures (
+            image_id TEXT NOT NULL,
+            fingerprint INTEGER NOT NULL REFERENCES fingerprints (id),
+            error TEXT NOT NULL,
+            PRIMARY KEY (image_id, fingerprint)
+        ) WITHOUT ROWID""",
+    ):
+        tables.execute(statement)
+
+
 def name_library(tables: Tables) -> None:
     """Give the library an id, which tells what is kept of it elsewhere from that of others."""
     tables.execute("CREATE TABLE library (id TEXT NOT NULL)")
@@ -222,10 +222,10 @@ def name_library(tables: Tables) -> None:
 STEPS: Final = (
     create_catalog,
     create_embeddings,
-    free_embeddings,
-    describe_spaces,
     index_filters,
     count_rows,
+    free_embeddings,
+    describe_spaces,
     name_library,
 )
 

@@ -15,10 +15,8 @@ from mcp_vlsearch.cache.embeddings import STORED
 __all__ = ["SpaceRecord", "Spaces"]
 
 _ALL: Final = """
-    SELECT id, fingerprint, encoder, model, precision, dim, choices, searched, IFNULL(count, 0)
-    FROM fingerprints LEFT JOIN (
-        SELECT fingerprint AS id, COUNT(*) AS count FROM entries GROUP BY fingerprint
-    ) USING (id) ORDER BY id
+    SELECT id, fingerprint, encoder, model, precision, dim, choices, searched, entries
+    FROM fingerprints ORDER BY id
 """
 _LACKED: Final = """
     entries.fingerprint {others} ?

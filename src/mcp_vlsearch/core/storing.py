@@ -28,7 +28,7 @@ _HEARTBEAT: Final = 1.0
 _AGAIN: Final = 10.0
 """Seconds until storing is tried again that another process was busy with."""
 _SETTLED: Final = 10.0
-"""Seconds before verifying begins: a command that ends before should not read a whole index."""
+"""Seconds before work behind searches begins: a command that ends sooner should begin none."""
 _GRACE: Final = 10.0
 """Seconds that work gets to end."""
 
@@ -56,14 +56,16 @@ class Storing:
                 return
             if self._index.due and self._may_store():
                 self._not_before = time.monotonic() + _AGAIN
-                self._storing = _Job("the index can't be stored: %s", self._store)
+                self._storing = _Job("the index can't be stored: %s", self._store, _SETTLED)
             if self._verifying is None:
                 complaint = "the stored index can't be verified: %s"
                 self._verifying = _Job(complaint, self._index.verify, _SETTLED)
 
     def wait(self, report: ProgressCallback) -> None:
-        """Wait until the index is stored, if that goes on; a report that raises ends it."""
+        """Wait until the index is stored, if that is due; a report that raises ends it."""
         job = self._storing
+        if job is not None:
+            job.hurry()
         try:
             while job is not None and not job.ended(_HEARTBEAT):
                 said = f"storing the index, {self._done} of {self._total} vectors"
@@ -116,16 +118,17 @@ class _StoppedError(Exception):
 
 
 class _Job:
-    """Work in a thread; it is given what it must call often, which raises once it is to stop.
+    """Work in a thread, after a delay; it is given what it must call often, and what ends it.
 
     ``complaint`` is logged, with the error in it, if it fails.
     """
 
     def __init__(
-        self, complaint: str, work: Callable[[Callable[[], None]], None], delay: float = 0
+        self, complaint: str, work: Callable[[Callable[[], None]], None], delay: float
     ) -> None:
         self.failed = False
         self._complaint, self._work, self._delay = complaint, work, delay
+        self._awake = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         self._thread.start()
@@ -135,12 +138,18 @@ class _Job:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def hurry(self) -> None:
+        """Begin now."""
+        self._awake.set()
+
     def stop(self) -> None:
         """Let it end soon."""
         self._stopped.set()
+        self._awake.set()
 
     def _run(self) -> None:
-        if self._stopped.wait(self._delay):
+        self._awake.wait(self._delay)
+        if self._stopped.is_set():
             return
         give_way()
         try:

@@ -29,10 +29,8 @@ __all__ = ["Base"]
 
 _VERIFIED: Final = "verified"
 
-_FEW: Final = 4096
-"""So many rows are compared by themselves, wherever they lie, rather than found among all."""
-_FEW_PART: Final = 200
-"""So are those that are fewer than one in so many."""
+_FEW: Final = 2000
+"""So many rows are compared by themselves, wherever they lie, rather than found in an index."""
 _ON_GPU: Final = 2
 """Candidates for each hit where a GPU has compared every row, with other roundings."""
 
@@ -51,7 +49,8 @@ class Base:
             for _ in check_blocks(folder / name, sums):
                 pass
         count = self.manifest.count
-        self._rows = RowFile(folder / ROWS, space.dim, count)
+        is_exact = COARSE not in self.manifest.files
+        self._rows = RowFile(folder / ROWS, space.dim, count, searched_whole=is_exact)
         self._seqs: Seqs = np.asarray(np.load(folder / SEQS, mmap_mode="r"))
         if self._seqs.shape != (count,) or self._seqs.dtype != np.int64:
             raise DamagedError(f"damaged ({SEQS} has not {count} seqs)")
@@ -84,7 +83,7 @@ class Base:
 
     def search(self, queries: "Vectors", k: int, allowed: "Seqs | None") -> "tuple[Vectors, Seqs]":
         """Return scores and seqs of the nearest rows, shape (len(queries), up to k); -1: none."""
-        if allowed is not None and self._is_few(len(allowed)):
+        if allowed is not None and len(allowed) <= _FEW:
             some = places(self._seqs, allowed)
             some = some if self._kept is None else some[self._kept[some]]
             scores, rows = self._rows.nearest_of(queries, k, some)
@@ -113,7 +112,7 @@ class Base:
         self, queries: "Vectors", k: int, bits: Bits | None, is_filter: bool
     ) -> "tuple[Vectors, Places]":
         left = self.manifest.count if bits is None else int(np.count_nonzero(bits))
-        if bits is not None and self._is_few(left):
+        if bits is not None and left <= _FEW:
             return self._rows.nearest_of(queries, k, np.flatnonzero(bits))
         k = min(k, left)
         if self._coarse is None:
@@ -125,9 +124,6 @@ class Base:
             return self._kept
         bits = members(self._seqs, allowed)
         return bits if self._kept is None else bits & self._kept
-
-    def _is_few(self, rows: int) -> bool:
-        return rows <= max(_FEW, self.manifest.count // _FEW_PART)
 
 
 def _fitting(manifest: Manifest, space: Space) -> Manifest:

@@ -35,6 +35,8 @@ _SPARE: Final = 2
 _MOST_ON_GPU: Final = 2048
 """Rows that FAISS finds at most on a GPU."""
 _RANKED_LISTS: Final = 8192
+_COUNTED: Final = 2**17
+"""Rows that are looked at to say how many are left in each list."""
 
 
 def effort_name(index: Any) -> str:
@@ -115,25 +117,30 @@ class Coarse:
         return effort * len(bits) // left
 
     def _lists_to_probe(self, queries: "Vectors", bits: Bits, left: int, effort: int) -> int:
-        """Return how many lists hold as many rows that are left as are looked at among all rows.
+        """Return how many lists hold enough of the rows that are left.
 
-        What is left may lie far from the query, all in lists that come late.
+        They are the more lists, the fewer rows are left of each, and may all come late, as what is
+        left may lie far from the query. Hits are as far apart as so many more hits among all rows
+        would be, for which the lists grow with the square root; then the rows in them shrink so.
         """
         lists = self._ivf.nlist
         in_list = self._left_in_lists(bits)
         ranked = min(lists, _RANKED_LISTS)
         _, order = self._ivf.quantizer.search(_transformed(self._index, queries), ranked)
-        enough = min(left, math.ceil(len(bits) * min(effort, lists) / lists))
+        among_all = len(bits) * min(effort, lists) / lists
+        enough = min(left, math.ceil(among_all * math.sqrt(left / len(bits))))
         reached = np.where(order < 0, 0, in_list[order]).cumsum(axis=1) >= enough
         if not reached[:, -1].all():
             return int(lists)
         return int(reached.argmax(axis=1).max()) + 1
 
     def _left_in_lists(self, bits: Bits) -> Any:
-        """Return how many rows of each list are left, kept for the next call with these bits."""
+        """Return about how many rows of each list are left; kept for the next call with them."""
         counted, in_list = self._counted
         if counted is not bits:
-            in_list = np.bincount(self._lists_of_rows()[bits], minlength=self._ivf.nlist)
+            step = max(1, len(bits) // _COUNTED)
+            lists = self._lists_of_rows()[::step][bits[::step]]
+            in_list = step * np.bincount(lists, minlength=self._ivf.nlist)
             self._counted = bits, in_list
         return in_list
 

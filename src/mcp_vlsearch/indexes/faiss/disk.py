@@ -240,10 +240,10 @@ class Generations:
             _delete(beside)
         for old in self._all():
             if _number(old) < number:
-                _delete(old)
+                self._delete(old)
 
     def set_aside(self, generation: Path) -> None:
-        """Let nobody take a damaged generation up again, where that can be had."""
+        """Let nobody take a generation up any more, where that can be had."""
         try:
             generation.rename(self.folder / f"{_UNFINISHED}{generation.name}")
         except OSError:  # the folder is only for reading, or somebody was faster
@@ -251,7 +251,14 @@ class Generations:
 
     def delete(self) -> None:
         """Delete all generations; mapped ones stay as they are to who has mapped them."""
+        for generation in self._all():
+            self._delete(generation)
         _delete(self.folder)
+
+    def _delete(self, generation: Path) -> None:
+        """Delete a generation, which is gone at once: nobody may meet half of it."""
+        self.set_aside(generation)
+        _delete(self.folder / f"{_UNFINISHED}{generation.name}")
 
     def _all(self) -> list[Path]:
         try:

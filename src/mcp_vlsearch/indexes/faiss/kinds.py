@@ -7,7 +7,7 @@ import faiss
 
 from mcp_vlsearch.errors import SettingsError
 
-__all__ = ["EXACT", "check", "factory_string", "training_rows"]
+__all__ = ["EXACT", "check", "factory_strings", "training_rows"]
 
 EXACT: Final = "SQfp16"
 """FAISS's name of the kind that compares every row, in half precision."""
@@ -18,7 +18,7 @@ _PART_OF_MEMORY: Final = 4
 """A coarse index may take one byte in so many of the memory that is free."""
 _FEWEST_PER_LIST: Final = 40
 """Rows that there must be for each list; FAISS wants 39 to make one of."""
-_TRAINING_PER_LIST: Final = 64
+_TRAINING_PER_LIST: Final = 40
 _TRAINING_LEAST: Final = 20_000
 _TRAINING_BYTES: Final = 512 * 2**20
 
@@ -55,23 +55,22 @@ def check(asked: str, dim: int) -> None:
         ) from error
 
 
-def factory_string(asked: str, rows: int, dim: int, free: int | None) -> str:
-    """Return FAISS's description of the kind for so many rows, with ``free`` bytes of memory.
+def factory_strings(asked: str, rows: int, dim: int, free: int | None) -> list[str]:
+    """Return FAISS's descriptions of the kinds to try for so many rows, the best first.
 
-    It is ``EXACT`` where every row is to be compared.
+    ``free`` is the memory that is free, in bytes, if that is known. Where every row is to be
+    compared, it is ``EXACT`` alone.
     """
-    if asked == "auto":
-        asked = _chosen(rows, dim, free)
-    if asked in ("exact", EXACT):
-        return EXACT
-    return _NAMED.get(asked, asked).format(lists=_lists(rows, dim))
+    names = _chosen(rows, dim, free) if asked == "auto" else [asked]
+    lists = _lists(rows, dim)
+    return [EXACT if n == "exact" else _NAMED.get(n, n).format(lists=lists) for n in names]
 
 
-def _chosen(rows: int, dim: int, free: int | None) -> str:
+def _chosen(rows: int, dim: int, free: int | None) -> list[str]:
     if rows * dim * 2 <= _EXACT_BYTES:
-        return "exact"
+        return ["exact"]
     fits = free is None or rows * dim <= free // _PART_OF_MEMORY
-    return "ivf" if fits else "rabitq"
+    return ["rabitq", "ivf"] if fits else ["rabitq"]
 
 
 def training_rows(index: "faiss.Index", rows: int, dim: int) -> int:

@@ -26,9 +26,9 @@ _COUNT_AT: Final = slice(8, 16)
 _SIZE: Final = slice(-8, None)
 """Where, at the end of an empty one, it says how many bytes of rows follow."""
 
-_AROUND: Final = 64 * 1024
+_AROUND: Final = 256 * 1024
 """Bytes that come to be resident with a row that is looked at, as the system maps neighbours."""
-_RESIDENT: Final = 128 * 2**20
+_RESIDENT: Final = 192 * 2**20
 """Bytes of single rows that may stay resident; from then on the system is told that it may take
 them. They are read from its cache of files again."""
 _BLOCK: Final = 16_384
@@ -45,11 +45,13 @@ def head_of(dim: int, count: int) -> bytes:
 class RowFile:
     """Rows by their number; any number of threads may use it.
 
-    Raises :class:`DamagedError` if the file is not one of so many rows, and OSError.
+    ``searched_whole`` says that all of it will be resident anyway. Raises :class:`DamagedError` if
+    the file is not one of so many rows, and OSError.
     """
 
-    def __init__(self, path: Path, dim: int, count: int) -> None:
+    def __init__(self, path: Path, dim: int, count: int, *, searched_whole: bool = False) -> None:
         self.dim, self.count = dim, count
+        self._searched_whole = searched_whole
         self._path = path
         head = head_of(dim, count)
         with path.open("rb") as file:
@@ -99,6 +101,8 @@ class RowFile:
 
     def _forget(self, rows: int) -> None:
         """Tell the system now and then that it need not keep what was looked at for us."""
+        if self._searched_whole:
+            return
         self._looked_at += rows * 2 * self.dim
         if self._looked_at > _RESIDENT and hasattr(self._mapped, "madvise"):
             self._looked_at = 0

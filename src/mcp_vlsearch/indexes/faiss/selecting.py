@@ -39,8 +39,10 @@ def members(seqs: "Seqs", wanted: "Seqs") -> Bits:
         bits[places(seqs, wanted)] = True
         return bits
     first, last = int(seqs[0]), int(seqs[-1])
+    if wanted.min() < first or wanted.max() > last:
+        wanted = wanted[(wanted >= first) & (wanted <= last)]
     bits = np.zeros(last - first + 1, np.bool_)
-    bits[wanted[(wanted >= first) & (wanted <= last)] - first] = True
+    bits[wanted - first] = True
     return bits if len(bits) == len(seqs) else bits[seqs - first]
 
 

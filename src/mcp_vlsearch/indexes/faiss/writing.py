@@ -18,10 +18,10 @@ from mcp_vlsearch.indexes.faiss.disk import (
     SummedFile,
     write_manifest,
 )
-from mcp_vlsearch.indexes.faiss.kinds import EXACT, factory_string, training_rows
+from mcp_vlsearch.indexes.faiss.kinds import EXACT, factory_strings, training_rows
 from mcp_vlsearch.indexes.faiss.rows import RowFile, head_of
 from mcp_vlsearch.indexes.faiss.selecting import lib
-from mcp_vlsearch.indexes.faiss.tuning import Tuned, tuned
+from mcp_vlsearch.indexes.faiss.tuning import ENOUGH, Tuned, tuned
 from mcp_vlsearch.memory import free_main_memory
 
 if TYPE_CHECKING:
@@ -108,9 +108,19 @@ def _write_index(path: Path, index: Any) -> FileSums:
 
 def _build(rows: RowFile, asked: str, progress: Callable[[int], None]) -> _Coarse | None:
     """Build and tune the coarse index that the rules ask for; None if all rows are compared."""
-    kind = factory_string(asked, rows.count, rows.dim, free_main_memory())
-    if kind == EXACT or not rows.count:
-        return None
+    best: _Coarse | None = None
+    for kind in factory_strings(asked, rows.count, rows.dim, free_main_memory()):
+        if kind == EXACT or not rows.count:
+            return None
+        built = _built(rows, kind, progress)
+        if best is None or (built is not None and built.tuned.recall > best.tuned.recall):
+            best = built
+        if best is not None and best.tuned.recall >= ENOUGH:
+            break
+    return best
+
+
+def _built(rows: RowFile, kind: str, progress: Callable[[int], None]) -> _Coarse | None:
     try:
         index = lib.index_factory(rows.dim, kind, lib.METRIC_INNER_PRODUCT)
         if not index.is_trained:
