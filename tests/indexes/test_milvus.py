@@ -319,6 +319,23 @@ def test_rows_of_an_interrupted_addition_are_added_once_more_and_found_once(
     assert found(again) == set(range(1, 21))
 
 
+def test_a_row_of_an_interrupted_addition_that_is_removed_meanwhile_goes_too(
+    make: Make, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, vectors = make(space), unit(20)
+    one.add(numbers(1, 5), vectors[:5])
+    with monkeypatch.context() as patch:
+        patch.setattr(collection.Collection, "put_state", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            one.add(numbers(6, 10), vectors[5:10])
+    again = make(space)
+    again.refresh()
+    again.remove(numbers(2, 2), 4)  # and 8, of which this removal says nothing: it is higher
+    assert found(again) == {1, 3, 4, 5}
+    again.add(np.array([6, 7, 9, 10]), vectors[[5, 6, 8, 9]])
+    assert found(again) == {1, 3, 4, 5, 6, 7, 9, 10}
+
+
 def test_an_interrupted_removal_is_no_loss_and_is_followed_later(
     make: Make, space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,10 @@ class Collection:
         self._call("delete", ids=seqs)
         self._seal(len(seqs))
 
+    def delete_after(self, seq: int) -> None:
+        """Delete all rows with higher seqs."""
+        self._call("delete", filter=f"seq > {seq}")
+
     def size(self) -> int:
         """Return how many rows there are, as of this moment."""
         if self._connection.is_lite:  # where a query counts all partitions, and statistics are true

@@ -154,11 +154,16 @@ class MilvusIndex:
         return True
 
     def _is_behind(self) -> bool:
-        """Take up what another process has done since :meth:`refresh`, if that is anything."""
-        state = self._collection.state(newest=True)
+        """Take up what another process has done since :meth:`refresh`, if that is anything.
+
+        If not, delete what one that ended halfway left: its rows may have gone from the library.
+        """
+        state, size = self._collection.state(newest=True), self._collection.size()
         is_behind = state[:2] != self._state[:2]
-        if is_behind:
-            self._know(state, self._collection.size())
+        if size > state.rows and not is_behind:
+            self._collection.delete_after(state.last_seq)
+            size = self._collection.size()
+        self._know(state, size)
         return is_behind
 
     def _put_state(self, last_seq: int, last_removal: int) -> None:
