@@ -35,7 +35,7 @@ LAYERS = (
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 
 FORBIDDEN = {
-    "core": {"mcp", "typer", "rich", "torch", "transformers", "faiss"},
+    "core": {"mcp", "typer", "rich", "torch", "transformers", "faiss", "pymilvus"},
     "cache": {"mcp", "typer", "rich", "torch", "transformers", "faiss", "PIL"},
     "tools": {"typer", "rich", "torch", "transformers", "faiss", "PIL", "sqlite_utils"},
     "encoders": {"mcp", "typer", "rich", "faiss", "sqlite_utils"},
@@ -168,7 +168,12 @@ def test_every_library_that_is_imported_is_a_declared_dependency() -> None:
     project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
     lines = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     declared = {re.split(r"[\W]*[<>=\[]", line)[0].lower().replace("-", "_") for line in lines}
-    packages = {"PIL": "pillow", "faiss": "faiss_cpu", "pydantic_core": "pydantic"}
+    packages = {
+        "PIL": "pillow",
+        "faiss": "faiss_cpu",
+        "pydantic_core": "pydantic",
+        "grpc": "grpcio",
+    }
     used = {name.split(".")[0] for path in MODULES for name in imports_of(path)}
     foreign = used - set(sys.stdlib_module_names) - {"mcp_vlsearch"}
     assert {packages.get(name, name) for name in foreign} <= declared

@@ -14,7 +14,7 @@ from mcp_vlsearch import plugins
 from mcp_vlsearch.errors import MissingExtraError, PluginError
 
 REPOSITORY = Path(__file__).parents[1]
-HEAVY = ("torch", "transformers", "faiss")
+HEAVY = ("torch", "transformers", "faiss", "pymilvus")
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
+
+    from mcp_vlsearch.types import Filters
 
     Vectors = NDArray[np.float32]
     """Unit-norm rows, shape (n, dim)."""
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     """Sequence numbers of vectors, shape (n,)."""
 
 __all__ = [
+    "ClosingIndex",
     "Encoder",
+    "FilteringIndex",
+    "ImageFacts",
     "Prepared",
     "PreparingEncoder",
     "Query",
@@ -115,10 +120,14 @@ class PreparingEncoder(Encoder, Protocol[_P]):
 
 @dataclass(frozen=True)
 class Space:
-    """What an index is made for: vectors of ``dim`` numbers, all of one encoder's fingerprint."""
+    """What an index is made for: vectors of ``dim`` numbers, all of one encoder's fingerprint.
+
+    ``library`` is an id that no other library has.
+    """
 
     fingerprint: str
     dim: int
+    library: str = ""
 
 
 @runtime_checkable
@@ -164,7 +173,11 @@ class VectorIndex(Protocol):
 
 @runtime_checkable
 class SharedIndex(VectorIndex, Protocol):
-    """An index whose rows outlive the process: others may have added to them, or removed."""
+    """An index whose rows outlive the process: others may have added to them, or removed.
+
+    Where another process was faster, :meth:`add` and :meth:`remove` may take up what it did and do
+    nothing else: the library asks for the changes again until there are none.
+    """
 
     def refresh(self) -> None:
         """Take up what is there now; called before every search.
@@ -175,6 +188,53 @@ class SharedIndex(VectorIndex, Protocol):
 
     def drop(self) -> None:
         """Delete what is kept of this space: nobody will search it any more, or it is wrong."""
+        ...
+
+
+class ImageFacts(NamedTuple):
+    """What filters ask of an image itself; it never changes while the image has its seq.
+
+    ``format`` is in capitals, ``width`` and ``height`` are of the upright picture, ``taken_sort``
+    is a time by the camera's clock, as :func:`mcp_vlsearch.cache.conditions.sortable` writes it.
+    """
+
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    orientation: str = ""
+    taken_sort: str | None = None
+    camera: str | None = None
+
+
+@runtime_checkable
+class FilteringIndex(VectorIndex, Protocol):
+    """An index that keeps facts of the images beside their vectors, and filters by them itself."""
+
+    def pushed(self, filters: Filters) -> Filters:
+        """Return the part of filters that the index can take over; the rest is the library's."""
+        ...
+
+    def add(self, seqs: Seqs, vectors: Vectors, facts: Sequence[ImageFacts] = ()) -> None:
+        """Add rows with one image's facts each; without, no filter finds them."""
+        ...
+
+    def search(
+        self, queries: Vectors, k: int, allowed: Seqs | None = None, filters: Filters | None = None
+    ) -> tuple[Vectors, Seqs]:
+        """Search among rows that are allowed and meet filters which :meth:`pushed` returned."""
+        ...
+
+    def count(self, allowed: Seqs | None, filters: Filters) -> int:
+        """Return among how many rows such a search looks."""
+        ...
+
+
+@runtime_checkable
+class ClosingIndex(VectorIndex, Protocol):
+    """An index that holds files or connections open."""
+
+    def close(self) -> None:
+        """Let go of them; a call that comes later may take them up again."""
         ...
 
 

@@ -29,6 +29,7 @@ BUILT_IN: Final[dict[Group, dict[str, str]]] = {
     },
     "indexes": {
         "faiss": "mcp_vlsearch.indexes.faiss:FaissIndex",
+        "milvus": "mcp_vlsearch.indexes.milvus:MilvusIndex",
     },
     "rewriters": {
         "template": "mcp_vlsearch.rewriters.template:TemplateRewriter",
@@ -44,7 +45,7 @@ BUILT_IN: Final[dict[Group, dict[str, str]]] = {
 
 _EXTRAS: Final = dict.fromkeys(
     ("torch", "transformers", "safetensors", "huggingface_hub", "faiss"), "cpu"
-)
+) | dict.fromkeys(("grpc", "pymilvus", "milvus_lite"), "milvus")
 
 
 @dataclass(frozen=True)

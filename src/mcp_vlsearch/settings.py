@@ -117,6 +117,13 @@ class Settings(BaseModel):
     ] = "auto"
     index: Annotated[str, Field(description="Index plugin.")] = "faiss"
     index_kind: Annotated[str, Field(description="How the index `faiss` searches.")] = "auto"
+    milvus_uri: Annotated[
+        str | None,
+        Field(description="Milvus server of the index `milvus`; none is a file in the library."),
+    ] = None
+    milvus_token: Annotated[
+        str | None, Field(description="Token for that server, such as `user:password`.")
+    ] = None
     rewrite: Annotated[str, Field(description="Default rewriter.")] = "off"
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
     read_only: Annotated[bool, Field(description="No tool that writes.")] = False

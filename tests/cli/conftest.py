@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mcp_vlsearch import cli
+from tests.conftest import CHOSEN_INDEX
 
 REPOSITORY = Path(__file__).parents[2]
 COLOURS = ("red", "lime", "blue", "white")
@@ -55,7 +56,8 @@ def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def world(plugin_path: list[str], tmp_path: Path) -> Iterator[None]:
     """The test encoders on the path, no setting of the machine, no library outside the test."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("MCP_VLSEARCH_")]:
+        ours = {name for name in os.environ if name.startswith("MCP_VLSEARCH_")}
+        for name in ours - CHOSEN_INDEX.keys():
             patch.delenv(name)
         patch.delenv("FORCE_COLOR", raising=False)
         patch.setenv("MCP_VLSEARCH_LIBRARY", str(tmp_path / "library"))

@@ -26,6 +26,8 @@ from mcp_vlsearch.types import (
 
 from .conftest import COLOURS, REPOSITORY, Run
 
+pytestmark = pytest.mark.end_to_end
+
 
 def search(run: Run, *arguments: str | Path) -> SearchResult:
     result = run("search", *arguments, "--json")

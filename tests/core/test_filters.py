@@ -25,6 +25,8 @@ from mcp_vlsearch.errors import QueryError, RootError
 from mcp_vlsearch.formats import PILLOW_FORMATS
 from mcp_vlsearch.types import Filters, Near
 
+pytestmark = pytest.mark.end_to_end
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOLDERS = ("/p", "/p/q", "/p/q/r", "/p-q", "/p0", "/pq", "/o", "/p/%", "/p/_", "/p/\U0001f431")
 FORMATS = {"JPEG": ("jpg", ".JPG", "Jpeg", "jpe"), "PNG": ("png",), "TIFF": ("tif", "TIFF"),

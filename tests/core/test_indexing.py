@@ -27,6 +27,8 @@ from tests import pictures
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 
+pytestmark = pytest.mark.end_to_end
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -383,6 +385,7 @@ def index_in_a_process(library: Path, photos: Path, model: str) -> subprocess.Co
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.plugins import BUILT_IN
 from tests.core.mosaic import MosaicEncoder
+
 BUILT_IN["encoders"]["mosaic"] = "tests.core.mosaic:MosaicEncoder"
 with Library.open({str(library)!r}, encoder="mosaic", model={model!r}) as library:
     library.allow([{str(photos)!r}])

@@ -17,6 +17,8 @@ from mcp_vlsearch.types import Filters
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 
+pytestmark = pytest.mark.end_to_end
+
 Scored = list[tuple[str, float]]
 
 

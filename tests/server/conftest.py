@@ -16,6 +16,7 @@ from PIL import Image
 from mcp_vlsearch import plugins
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.settings import load_settings
+from tests.conftest import CHOSEN_INDEX
 
 from . import fake
 from .fake import COLOURS, ColourEncoder
@@ -74,7 +75,7 @@ def make_library(
             "model": "plain",
             **settings,
         }
-        library = Library(load_settings(flags, environment={}))
+        library = Library(load_settings(flags, environment=CHOSEN_INDEX))
         opened.append(library)
         return library
 

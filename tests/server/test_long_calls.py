@@ -19,6 +19,8 @@ from .conftest import MakeLibrary
 from .fake import ColourEncoder
 from .test_tools import ERAS, data_of, names_of
 
+pytestmark = pytest.mark.end_to_end
+
 Sent = tuple[float, float | None, str | None]
 
 

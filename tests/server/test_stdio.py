@@ -83,6 +83,7 @@ def answer(process: "subprocess.Popen[bytes]", number: int) -> dict[str, Any]:
     raise AssertionError("the server ended without an answer")
 
 
+@pytest.mark.end_to_end
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
 async def test_pictures_are_found_over_stdio(server: StdioServerParameters, era: str) -> None:

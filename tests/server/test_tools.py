@@ -17,7 +17,7 @@ from mcp_vlsearch.server import build_server
 from .conftest import MakeLibrary
 from .fake import ColourEncoder
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.end_to_end]
 
 ERAS = [pytest.param("legacy", id="2025-11-25"), pytest.param("auto", id="2026-07-28")]
 

@@ -86,6 +86,11 @@ class Database:
             finally:
                 session.writing = False
 
+    def library_id(self) -> str:
+        """Return what tells this library from all others, 16 hex digits."""
+        with self.read() as connection:
+            return str(connection.execute("SELECT id FROM library").fetchone()[0])
+
     def version(self) -> int:
         """Return a number that changes with every commit, of whichever process or thread.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.contracts import ImageFacts
 from mcp_vlsearch.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -167,6 +168,21 @@ class Embeddings:
         seqs = np.fromiter((seq for seq, _ in rows), np.int64, len(rows))
         vectors = self._vectors(b"".join(vector for _, vector in rows))
         return seqs, vectors, np.fromiter((s for (s,) in removed), np.int64, len(removed)), last
+
+    def facts(self, seqs: "Seqs") -> list[ImageFacts]:
+        """Return what filters may ask of each entry's image; nothing of entries that went."""
+        query = f"""
+            SELECT {", ".join(ImageFacts._fields)}
+            FROM json_each(?) AS wanted LEFT JOIN entries ON seq = wanted.value
+            LEFT JOIN images USING (image_id) ORDER BY wanted.key
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(query, (json.dumps(seqs.tolist()),))
+            return [ImageFacts(*row) if row[0] else ImageFacts() for row in rows]
+
+    def library_id(self) -> str:
+        """Return what tells this library from all others."""
+        return self._database.library_id()
 
     def remembers(self, last_removal: int) -> bool:
         """Say whether each removal after one can still be told; if not, an index begins anew."""

@@ -213,6 +213,12 @@ def describe_spaces(tables: Tables) -> None:
         tables.execute(statement)
 
 
+def name_library(tables: Tables) -> None:
+    """Give the library an id, which tells what is kept of it elsewhere from that of others."""
+    tables.execute("CREATE TABLE library (id TEXT NOT NULL)")
+    tables.execute("INSERT INTO library VALUES (lower(hex(randomblob(8))))")
+
+
 STEPS: Final = (
     create_catalog,
     create_embeddings,
@@ -220,6 +226,7 @@ STEPS: Final = (
     count_rows,
     free_embeddings,
     describe_spaces,
+    name_library,
 )
 
 

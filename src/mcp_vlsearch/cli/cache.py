@@ -77,7 +77,7 @@ def import_file(
 
 
 @commands.command("prune")
-@takes(flags=only("library", "index"))
+@takes(flags=only("library", "index", "milvus_uri", "milvus_token"))
 def prune(
     *,
     unused: Annotated[

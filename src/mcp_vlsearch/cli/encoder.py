@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import settings_from
-from mcp_vlsearch.cli.options import ENCODING, only, takes
+from mcp_vlsearch.cli.options import ENCODING, INDEXING, only, takes
 
 __all__ = ["commands"]
 
@@ -13,7 +13,7 @@ commands = typer.Typer(help="Run an encoder for others.", no_args_is_help=True)
 
 
 @commands.command("serve")
-@takes(flags=only(*(name for name in ENCODING if not name.startswith("index")), "token"))
+@takes(flags=only(*(name for name in ENCODING if name not in INDEXING), "token"))
 def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

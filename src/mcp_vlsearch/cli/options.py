@@ -14,6 +14,7 @@ import typer
 __all__ = [
     "ENCODING",
     "FILTERS",
+    "INDEXING",
     "SETTINGS",
     "WithJson",
     "given_folder",
@@ -106,11 +107,23 @@ SETTINGS: Final[dict[str, object]] = {
         "string.",
         "NAME",
     ),
+    "milvus_uri": _setting(
+        str,
+        "--milvus-uri",
+        "Milvus server of the index milvus; without, a file in the library.",
+        "URI",
+    ),
+    "milvus_token": _setting(
+        str, "--milvus-token", "Token for that server, such as user:password.", "TOKEN"
+    ),
     "rewrite": _setting(str, "--rewrite", "Rewriter of queries, or off.", "NAME"),
     "token": _setting(str, "--token", "Bearer token for HTTP.", "TOKEN"),
     "read_only": _setting(bool, "--read-only/--no-read-only", "No tool that writes.", ""),
 }
 """Flag by setting. Values are checked where settings are, so that every source is held alike."""
+
+INDEXING: Final = ("index", "index_kind", "milvus_uri", "milvus_token")
+"""The settings that decide how vectors are found."""
 
 ENCODING: Final = (
     "library",
@@ -126,8 +139,7 @@ ENCODING: Final = (
     "batch_size",
     "encoder_url",
     "encoder_token",
-    "index",
-    "index_kind",
+    *INDEXING,
 )
 """The settings that decide what vectors are made, and how they are found."""
 

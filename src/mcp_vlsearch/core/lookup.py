@@ -3,17 +3,28 @@
 import logging
 import threading
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.contracts import SharedIndex, Space, StoredIndex, VectorIndex
+from mcp_vlsearch.contracts import (
+    ClosingIndex,
+    FilteringIndex,
+    SharedIndex,
+    Space,
+    StoredIndex,
+    VectorIndex,
+)
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.storing import Storing
+from mcp_vlsearch.errors import LibraryError, SettingsError
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexStatus
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Seqs, Vectors
 
 __all__ = ["IndexSlot"]
 
@@ -34,7 +45,8 @@ class IndexSlot:
         self._embeddings = embeddings
         self._name = settings.index
         make = resolve("indexes", settings.index)
-        self._make = partial(make, settings, Space(embeddings.fingerprint, dim))
+        space = Space(embeddings.fingerprint, dim, embeddings.library_id())
+        self._make = partial(make, settings, space)
         self._index: VectorIndex = self._make()
         self._shared = self._index if isinstance(self._index, SharedIndex) else None
         self._storing: Storing | None = None
@@ -49,34 +61,45 @@ class IndexSlot:
             self._refresh()
             while True:
                 index = self._index
+                last_seq = index.last_seq
                 seqs, vectors, removed, last_removal = self._embeddings.changes(
-                    index.last_seq, index.last_removal, _BLOCK
+                    last_seq, index.last_removal, _BLOCK
                 )
                 if last_removal > index.last_removal:
                     if index.last_seq and not self._embeddings.remembers(index.last_removal):
                         self._begin_anew()
                         continue
                     index.remove(removed, last_removal)
-                if len(seqs):
-                    index.add(seqs, vectors)
-                if len(seqs) < _BLOCK:
+                    if (index.last_seq, index.last_removal) != (last_seq, last_removal):
+                        continue  # another process was faster
+                if not len(seqs):
                     break
-                report(Progress(len(index), None, "reading the index"))
+                self._add(seqs, vectors)
+                if len(seqs) == _BLOCK:
+                    report(Progress(len(index), None, "reading the index"))
             if self._storing:
                 self._storing.look()
             return index
 
     def settle(self, report: ProgressCallback) -> None:
-        """Bring an index that outlives the process up to date, and store it if that is due."""
+        """Bring an index that outlives the process up to date, and store it if that is due.
+
+        Where that can't be, the next search does it.
+        """
         if self._shared is not None:
-            self.current(report)
+            try:
+                self.current(report)
+            except (LibraryError, SettingsError) as error:
+                logger.warning("the index is not up to date yet: %s", error)
         if self._storing:
             self._storing.wait(report)
 
     def close(self) -> None:
-        """End what goes on in the background."""
+        """End what goes on in the background, and let go of what the index holds open."""
         if self._storing:
             self._storing.close()
+        if isinstance(self._index, ClosingIndex):
+            self._index.close()
 
     @property
     def fingerprint(self) -> str:
@@ -128,3 +151,9 @@ class IndexSlot:
             if found[0, 0] != seq or not scores[0, 0] > _SAME:
                 return False
         return True
+
+    def _add(self, seqs: "Seqs", vectors: "Vectors") -> None:
+        if isinstance(self._index, FilteringIndex):
+            self._index.add(seqs, vectors, self._embeddings.facts(seqs))
+        else:
+            self._index.add(seqs, vectors)

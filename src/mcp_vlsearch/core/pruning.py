@@ -1,13 +1,14 @@
 """What a library keeps and does not need: found, told, and deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.pruning import Pruning
 from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
-from mcp_vlsearch.contracts import SharedIndex, Space, VectorIndex
+from mcp_vlsearch.contracts import ClosingIndex, SharedIndex, Space, VectorIndex
 from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.spaces import pinned, state_of
 from mcp_vlsearch.errors import LibraryError
@@ -58,7 +59,7 @@ def plan(
         drop |= {record for record in records if state_of(record, now) == "old"}
     kept = [record for record in records if record not in drop]
     without_file = pruning.unused() if unused else {}
-    last_removal = _known_to_all(settings, kept)
+    last_removal = _known_to_all(settings, database, kept)
     vectors = {record: spaces.cached(record) for record in drop}
     unused_of = {record: without_file.get(record.id, 0) for record in kept}
     removals = pruning.removals(last_removal)
@@ -82,9 +83,9 @@ def prune(
     before = database.bytes()
     meter = Meter(report, plan.vectors + plan.unused, "deleting")
     for space in plan.drop:
-        index = _index(settings, space)
-        if isinstance(index, SharedIndex):
-            index.drop()
+        with _index(settings, database, space) as index:
+            if isinstance(index, SharedIndex):
+                index.drop()
         pruning.drop(space, meter.advance)
     if plan.is_unused:
         pruning.delete_unused(meter.advance)
@@ -118,20 +119,26 @@ def named(name: str, spaces: Sequence[SpaceRecord]) -> SpaceRecord:
     return found[0]
 
 
-def _known_to_all(settings: Settings, kept: Sequence[SpaceRecord]) -> int | None:
+def _known_to_all(
+    settings: Settings, database: Database, kept: Sequence[SpaceRecord]
+) -> int | None:
     """Return the last removal that every index knows which outlives its process."""
     known = []
     for space in kept:
-        index = _index(settings, space)
-        if isinstance(index, SharedIndex):
-            index.refresh()
-            if index.last_seq:
-                known.append(index.last_removal)
+        with _index(settings, database, space) as index:
+            if isinstance(index, SharedIndex):
+                index.refresh()
+                if index.last_seq:
+                    known.append(index.last_removal)
     return min(known, default=None)
 
 
-def _index(settings: Settings, space: SpaceRecord) -> VectorIndex:
-    made: VectorIndex = resolve("indexes", settings.index)(
-        settings, Space(space.fingerprint, space.dim)
-    )
-    return made
+@contextmanager
+def _index(settings: Settings, database: Database, record: SpaceRecord) -> Iterator[VectorIndex]:
+    space = Space(record.fingerprint, record.dim, database.library_id())
+    index: VectorIndex = resolve("indexes", settings.index)(settings, space)
+    try:
+        yield index
+    finally:
+        if isinstance(index, ClosingIndex):
+            index.close()

@@ -17,6 +17,7 @@ from mcp_vlsearch.core.filters import compile_filters
 from mcp_vlsearch.core.fuse import exclude, fuse
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.progress import ProgressCallback, silent
+from mcp_vlsearch.core.pushing import Pushing
 from mcp_vlsearch.core.relevance import Background, judge, reaches
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sample import Sample
@@ -98,9 +99,10 @@ class Searcher:
         vector = self._vector(request, report)
         inside = self._fence.seqs(self._roots) if self._roots else None
         total = len(index) if inside is None else len(inside)
-        allowed = self._allowed(request.filters, inside)
-        searched = total if allowed is None else len(allowed)
-        scores, seqs = index.search(vector[None], min(request.top_k, max(searched, 1)), allowed)
+        filtering = Pushing(index, request.filters)
+        allowed = self._allowed(filtering.rest, inside)
+        searched = filtering.count(allowed)
+        scores, seqs = filtering.search(vector[None], min(request.top_k, max(searched, 1)), allowed)
         background = Background.of(self._sample.scores(vector, index), len(index))
         hits = self._describe(scores[0], seqs[0], background)
         return SearchResult(

@@ -88,7 +88,9 @@ def _key(settings: Settings) -> str:
 
 def _start(settings: Settings, file: Path) -> Address:
     """Start the process, which writes the file and says ``ready``, or what is wrong."""
-    own = settings.model_copy(update={"roots": (), "token": None, "encoder_token": None})
+    own = settings.model_copy(
+        update={"roots": (), "token": None, "encoder_token": None, "milvus_token": None}
+    )
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", _PROGRAM, str(file)],  # -P: modules of no working directory
         stdin=subprocess.PIPE,

@@ -1,0 +1,36 @@
+"""Filters are pushed down to an index that can filter; the rest becomes seqs that are allowed."""
+
+from typing import TYPE_CHECKING
+
+from mcp_vlsearch.contracts import FilteringIndex, VectorIndex
+from mcp_vlsearch.types import Filters
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Seqs, Vectors
+
+__all__ = ["Pushing"]
+
+
+class Pushing:
+    """A search's index, with the filters that it takes over; ``rest`` are the others."""
+
+    def __init__(self, index: VectorIndex, filters: Filters) -> None:
+        self._index = index
+        self._filtering = index if isinstance(index, FilteringIndex) else None
+        self._pushed = self._filtering.pushed(filters) if self._filtering else Filters()
+        taken = self._pushed.model_dump(exclude_none=True)
+        if not taken:
+            self._filtering = None
+        self.rest = filters.model_copy(update=dict.fromkeys(taken))
+
+    def count(self, allowed: "Seqs | None") -> int:
+        """Return among how many rows is searched."""
+        if self._filtering:
+            return self._filtering.count(allowed, self._pushed)
+        return len(self._index) if allowed is None else len(allowed)
+
+    def search(self, queries: "Vectors", k: int, allowed: "Seqs | None") -> "tuple[Vectors, Seqs]":
+        """Find the ``k`` nearest rows that are allowed and meet the filters."""
+        if self._filtering:
+            return self._filtering.search(queries, k, allowed, self._pushed)
+        return self._index.search(queries, k, allowed)

@@ -1,0 +1,182 @@
+"""The index `milvus`: rows that outlive the process, filtered where they are."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mcp_vlsearch.contracts import ImageFacts, Space
+from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.indexes.milvus.collection import Collection, State
+from mcp_vlsearch.indexes.milvus.expressions import Expression, among, meeting, pushed
+from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.types import Filters
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Seqs, Vectors
+
+__all__ = ["MilvusIndex"]
+
+_BYTES: Final = 16 * 2**20
+"""Vectors in one request, of which a server takes 64 MiB."""
+_DELETED: Final = 10_000
+"""Seqs at most in one request to delete."""
+_QUERIES: Final = 1000
+_MOST: Final = 16_384
+"""Hits of a query, and no more, that Milvus returns."""
+
+
+class MilvusIndex:
+    """Rows of a library in Milvus (see :class:`SharedIndex` and :class:`FilteringIndex`).
+
+    Searches may run in several threads at once, beside one that adds or removes.
+    """
+
+    name = "milvus"
+
+    def __init__(self, settings: Settings, space: Space) -> None:
+        self._dim = space.dim
+        self._collection = Collection(settings, space)
+        self._know(State(), 0)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def refresh(self) -> None:
+        """Take up what other processes have done, and begin anew where rows were lost."""
+        if self._collection.state(newest=False) == self._state:
+            return
+        if self._take_up():
+            return
+        with self._collection.alone():
+            if not self._take_up():
+                self._collection.drop()
+                self._know(State(), 0)
+
+    def drop(self) -> None:
+        """Delete the collection; the next call makes an empty one."""
+        with self._collection.alone():
+            self._collection.drop()
+            self._know(State(), 0)
+
+    def close(self) -> None:
+        """Let go of the connection; the next call makes it anew."""
+        self._collection.close()
+
+    def pushed(self, filters: Filters) -> Filters:
+        """Return what of the filters the columns beside the vectors can answer."""
+        return pushed(filters)
+
+    def add(self, seqs: "Seqs", vectors: "Vectors", facts: Sequence[ImageFacts] = ()) -> None:
+        """Add unit-norm rows, unless another process has changed rows meanwhile.
+
+        Then its state is taken up. Raises ValueError unless seqs grow from :attr:`last_seq` on.
+        """
+        if not len(seqs):
+            return
+        seqs = np.ascontiguousarray(seqs, np.int64)
+        if seqs[0] <= self.last_seq or (np.diff(seqs) <= 0).any():
+            raise ValueError(f"seqs must grow, from {self.last_seq + 1} on")
+        if np.shape(vectors) != (len(seqs), self._dim):
+            raise ValueError(
+                f"vectors have the shape {np.shape(vectors)}, not {len(seqs), self._dim}"
+            )
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        known = list(facts) or [ImageFacts()] * len(seqs)
+        rows = max(_BYTES // (4 * self._dim), 1)
+        with self._collection.alone():
+            if self._is_behind():
+                return
+            for start in range(0, len(seqs), rows):
+                those = slice(start, start + rows)
+                self._collection.put(seqs[those].tolist(), vectors[those], known[those])
+            self._put_state(int(seqs[-1]), self.last_removal)
+
+    def remove(self, seqs: "Seqs", last_removal: int) -> None:
+        """Forget rows, unless another process has changed rows meanwhile, as :meth:`add` does."""
+        with self._collection.alone():
+            if self._is_behind():
+                return
+            # Should this end halfway, the rows that are gone already are not to be taken for lost.
+            fewer = self._state._replace(rows=max(self._size - len(seqs), 0))
+            if len(seqs):
+                self._collection.put_state(fewer)
+            for start in range(0, len(seqs), _DELETED):
+                self._collection.delete(seqs[start : start + _DELETED].tolist())
+            self._put_state(self.last_seq, last_removal)
+
+    def search(
+        self,
+        queries: "Vectors",
+        k: int,
+        allowed: "Seqs | None" = None,
+        filters: Filters | None = None,
+    ) -> tuple["Vectors", "Seqs"]:
+        """Find rows by an expression for the filters and one for the seqs.
+
+        Raises :class:`QueryError` if a query is not a vector of this space, or not of numbers.
+        """
+        queries = np.ascontiguousarray(queries, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self._dim or k < 1:
+            raise QueryError(f"search {k} nearest with shape {queries.shape}: dim is {self._dim}")
+        if not np.isfinite(queries).all():
+            raise QueryError("the query's vector is not made of numbers: check the encoder")
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        seqs = np.full((len(queries), k), -1, np.int64)
+        found = min(k, self._size if allowed is None else len(allowed), self._size)
+        if found > _MOST:
+            raise QueryError(f"Milvus finds {_MOST} nearest at most: ask for fewer")
+        for start in range(0, len(queries) if found else 0, _QUERIES):
+            those = slice(start, start + _QUERIES)
+            for condition in _conditions(allowed, filters):
+                hits = self._collection.search(queries[those], found, condition)
+                for row, (ids, cosines) in enumerate(hits, start):
+                    _merge(scores[row], seqs[row], cosines, ids)
+        return scores, seqs
+
+    def count(self, allowed: "Seqs | None", filters: Filters) -> int:
+        """Return among how many rows a search looks."""
+        return sum(self._collection.count(c) for c in _conditions(allowed, filters))
+
+    def _know(self, state: State, size: int) -> None:
+        self._state, self._size = state, size
+        self.last_seq, self.last_removal = state.last_seq, state.last_removal
+        self.kind = self._collection.kind
+
+    def _take_up(self) -> bool:
+        """Go on from what the collection says of itself; False if it has lost rows."""
+        state = self._collection.state(newest=True)
+        size = self._collection.size()
+        if size < state.rows:
+            return False
+        self._know(state, size)
+        self._collection.has_changed()
+        return True
+
+    def _is_behind(self) -> bool:
+        """Take up what another process has done since :meth:`refresh`, if that is anything."""
+        state = self._collection.state(newest=True)
+        is_behind = state[:2] != self._state[:2]
+        if is_behind:
+            self._know(state, self._collection.size())
+        return is_behind
+
+    def _put_state(self, last_seq: int, last_removal: int) -> None:
+        size = self._collection.size()
+        state = State(last_seq, last_removal, size)
+        self._collection.put_state(state)
+        self._know(state, size)
+
+
+def _conditions(allowed: "Seqs | None", filters: Filters | None) -> list[Expression]:
+    """Return conditions of which each row that is looked at meets exactly one."""
+    meets = Expression() if filters is None else meeting(filters)
+    return [meets] if allowed is None else [meets & one for one in among(np.unique(allowed))]
+
+
+def _merge(scores: "Vectors", seqs: "Seqs", more: Sequence[float], of: Sequence[int]) -> None:
+    """Put the best of what was found before and now into the place of the former."""
+    all_scores = np.concatenate([scores, np.asarray(more, np.float32)])
+    all_seqs = np.concatenate([seqs, np.asarray(of, np.int64)])
+    best = np.argsort(-all_scores, kind="stable")[: len(scores)]
+    scores[:], seqs[:] = all_scores[best], all_seqs[best]
