@@ -59,6 +59,8 @@ def prepare(folder: Path, size: int, dim: int, runs: int) -> list[str]:
     progress(f"making a library of {size:,} images")
     planted = plant(folder / "photos", "photos", size)
     fill(folder / "library", folder / "photos", planted, World(dim).blocks(size))
+    with opened(folder / "library", dim) as library:
+        library.index()  # stores the index, as the run that adds pictures does
     rng = np.random.default_rng(1)
     for run in range(runs):
         more = folder / f"more {run}"
