@@ -303,3 +303,27 @@ def test_images_without_files_are_exported_too(library: Library, photos: Path) -
     library.index()
     library.remove([photos / "gone.png"])
     assert library.cache.export(photos.parent / "x.parquet").vectors == 11
+
+
+def described_as(file: Path, **described: object) -> Path:
+    """Write a file that says something else of what made it."""
+    known = json.loads(pq.read_schema(file).metadata[b"mcp-vlsearch"])
+    metadata = {b"mcp-vlsearch": json.dumps(known | described)}
+    other = file.with_name("told.parquet")
+    pq.write_table(content(file).replace_schema_metadata(metadata), other)
+    return other
+
+
+def test_no_file_says_where_pictures_are_sent(file: Path, laptop: Library) -> None:
+    foreign = {"encoder_url": "http://elsewhere.example", "max_pixels": 8192, "roots": ["/"]}
+    laptop.cache.import_file(described_as(file, choices=foreign))
+    config = (laptop.settings.library / "config.toml").read_text()
+    assert "max_pixels = 8192" in config
+    assert "elsewhere" not in config
+    assert "roots" not in config
+
+
+def test_choices_that_are_none_change_nothing(file: Path, laptop: Library) -> None:
+    with pytest.raises(LibraryError, match="choices that are none; nothing of it was taken"):
+        laptop.cache.import_file(described_as(file, choices={"max_pixels": "many"}))
+    assert laptop.status().spaces == []

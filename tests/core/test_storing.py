@@ -316,3 +316,21 @@ def test_a_kind_that_is_none_is_told_before_anything_is_encoded(library: Library
     with Library(settings) as wrong, pytest.raises(SettingsError, match="--index-kind IVF16,SQ99"):
         wrong.index()
     assert MosaicEncoder.encoded == []
+
+
+def test_what_is_much_is_stored_from_the_database_and_never_all_in_memory(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "_MUCH", 8)
+    added: list[int] = []
+    add = FaissIndex.add
+
+    def counted(self: FaissIndex, seqs: Any, vectors: Any) -> None:
+        added.append(len(seqs))
+        add(self, seqs, vectors)
+
+    monkeypatch.setattr(FaissIndex, "add", counted)
+    library.index()
+    assert added == []
+    assert len(bases(library)) == 1
+    assert found(library) == NAMES

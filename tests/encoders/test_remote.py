@@ -373,9 +373,12 @@ def test_a_server_without_a_list_of_models_is_used_all_the_same(served: Served, 
     assert make(url).dim == DIM
 
 
-@pytest.mark.parametrize("url", [None, "", "localhost:8000", "ftp://x", "http://"])
+@pytest.mark.parametrize(
+    "url", [None, "", "localhost:8000", "ftp://x", "http://", "http://me:secret@localhost:8000"]
+)
 def test_an_address_that_is_none_is_a_settings_error(url: str | None) -> None:
     with ExitStack() as stack:
         caught = stack.enter_context(pytest.raises(SettingsError, match="--encoder-url"))
         make(url)
     one_line(caught)
+    assert "secret" not in str(caught.value)

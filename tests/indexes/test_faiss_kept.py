@@ -414,3 +414,19 @@ def test_a_base_that_cannot_be_read_fails_no_search(
     index.refresh()
     assert len(index) == 0
     assert caplog.text.count("can't be read: Permission denied") == 1
+
+
+@pytest.mark.parametrize("kind", ["exact", "ivf"])
+def test_a_base_that_was_never_searched_can_be_when_a_newer_one_has_taken_its_place(
+    tmp_path: Path, kind: str
+) -> None:
+    rows, seqs = clustered(3000), numbers(1, 3000)
+    store(make(tmp_path, kind), seqs, rows)
+    old = make(tmp_path, kind)
+    old.refresh()
+    store(make(tmp_path, kind), seqs[:2000], rows[:2000], last_removal=1)
+    assert len(list(tmp_path.rglob("base.json"))) == 1, "the other is deleted"
+    everything = seqs[::-1].copy()
+    for allowed in (None, everything):
+        _, found = old.search(rows[-3:], 1, allowed)
+        assert found[:, 0].tolist() == [2998, 2999, 3000]

@@ -77,3 +77,8 @@ def test_values_go_beside_the_text_so_that_nothing_given_is_read_as_an_expressio
     expression = meeting(Filters(format="png", min_width=7, min_height=8, orientation="portrait"))
     assert set(expression.values.values()) == {"PNG", 7, 8, "portrait"}
     assert "PNG" not in expression.text
+
+
+@pytest.mark.parametrize("camera", ["{x", "x}", "100%", "a_b", 'a"b'])
+def test_what_means_something_in_a_pattern_or_template_is_left_to_the_database(camera: str) -> None:
+    assert pushed(Filters(camera=camera)).camera is None

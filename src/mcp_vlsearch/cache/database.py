@@ -86,6 +86,11 @@ class Database:
             finally:
                 session.writing = False
 
+    def make(self) -> None:
+        """Make the file where there is none, so that the library is what it will be later."""
+        with self.write():
+            return
+
     def library_id(self) -> str:
         """Return what tells this library from all others, 16 hex digits."""
         with self.read() as connection:

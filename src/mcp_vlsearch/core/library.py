@@ -136,6 +136,7 @@ class Library:
         with stages("loading"):
             self._encoder.known(report)  # so that the lock is not held meanwhile
         with writer_lock(self.settings.library, report):
+            self._database.make()
             self._encoder.follow()  # whoever had the lock may have been the first to index
             space = self._spaces.current(report)
             spaces = Spaces(self._database)

@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +32,10 @@ __all__ = ["IndexSlot"]
 
 _BLOCK = 20_000
 """Vectors read from the cache at a time."""
+_MUCH: Final = 100_000
+"""Vectors."""
+_HEARTBEAT: Final = 1.0
+"""Seconds between two reports."""
 _PROBES: Final = 8
 """Rows, of the last and of all, by which an index is known to be this library's."""
 _SAME: Final = 0.99
@@ -57,7 +63,7 @@ class IndexSlot:
 
     def current(self, report: ProgressCallback) -> VectorIndex:
         """Return the index with everything that any process has written so far."""
-        with self._turn:
+        with self._alone(report):
             self._refresh()
             while True:
                 index = self._index
@@ -86,6 +92,8 @@ class IndexSlot:
 
         Where that can't be, the next search does it.
         """
+        if self._storing and self._lacks_much(report):
+            self._storing.store(report)
         if self._shared is not None:
             try:
                 self.current(report)
@@ -115,6 +123,22 @@ class IndexSlot:
         """Say what the index is and how much can be found with it."""
         vectors = self._embeddings.count()
         return IndexStatus(name=self._name, kind=self._index.kind, vectors=vectors)
+
+    @contextmanager
+    def _alone(self, report: ProgressCallback) -> Iterator[None]:
+        """Wait until no other thread brings the index up to date, and say that it does."""
+        while not self._turn.acquire(timeout=_HEARTBEAT):
+            report(Progress(len(self._index), None, "another search is reading the index"))
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _lacks_much(self, report: ProgressCallback) -> bool:
+        """Say whether more has come than should wait in memory until it is stored."""
+        with self._alone(report):
+            self._refresh()
+            return self._embeddings.count() - len(self._index) >= _MUCH
 
     def _refresh(self) -> None:
         index = self._shared

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcp_vlsearch.errors import LibraryError, MissingExtraError
+from mcp_vlsearch.settings import OF_A_MODEL, Settings
 
 try:
     import pyarrow as pa
@@ -157,6 +158,7 @@ class VectorFile:
             found = Description.model_validate_json((schema.metadata or {})[_KEY])
         except (KeyError, ValidationError) as error:
             raise self._foreign("it does not say what its vectors are") from error
+        found = found.model_copy(update={"choices": self._choices(found)})
         number = pa.float16(), pa.float32()
         expected = {
             "image_id": [pa.string()],
@@ -168,6 +170,15 @@ class VectorFile:
         ):
             raise self._foreign("its columns are others")
         return found
+
+    def _choices(self, found: Description) -> dict[str, Any]:
+        """Return the choices that are made for a model; addresses, say, are none of a file's."""
+        choices = {k: v for k, v in (found.choices or {}).items() if k in OF_A_MODEL}
+        try:
+            Settings.model_validate({"library": Path(), **choices})
+        except ValidationError as error:
+            raise self._foreign("it has choices that are none") from error
+        return choices
 
     def _foreign(self, why: str) -> LibraryError:
         return LibraryError(

@@ -201,5 +201,4 @@ def state_of(record: SpaceRecord, now: SpaceRecord | None) -> SpaceState:
     """Say what a space is beside the one that is searched now."""
     if record == now:
         return "searched"
-    is_new = not record.searched and (now is None or record.id > now.id)
-    return "growing" if is_new else "old"
+    return "old" if record.searched else "growing"

@@ -21,12 +21,15 @@ THREAD: Final = "stored index"
 
 logger = logging.getLogger(__name__)
 
+_COMPLAINT: Final = "the index can't be stored: %s"
 _BLOCK: Final = 20_000
 """Vectors that are read in one snapshot of the database, so that none is held for long."""
 _HEARTBEAT: Final = 1.0
 """Seconds between two reports; clients reset their time limits on each."""
 _AGAIN: Final = 10.0
 """Seconds until storing is tried again that another process was busy with."""
+_AFTER_FAILURE: Final = 600.0
+"""Seconds more if it failed: a full disk may be emptied."""
 _SETTLED: Final = 10.0
 """Seconds before work behind searches begins: a command that ends sooner should begin none."""
 _GRACE: Final = 10.0
@@ -56,10 +59,18 @@ class Storing:
                 return
             if self._index.due and self._may_store():
                 self._not_before = time.monotonic() + _AGAIN
-                self._storing = _Job("the index can't be stored: %s", self._store, _SETTLED)
+                self._storing = _Job(_COMPLAINT, self._store, _SETTLED)
             if self._verifying is None:
                 complaint = "the stored index can't be verified: %s"
                 self._verifying = _Job(complaint, self._index.verify, _SETTLED)
+
+    def store(self, report: ProgressCallback) -> None:
+        """Store what the database has now, which need not be in memory for that; wait for it."""
+        with self._beginning:
+            if self._is_closed or not self._may_store():
+                return
+            self._storing = _Job(_COMPLAINT, self._store, 0)
+        self.wait(report)
 
     def wait(self, report: ProgressCallback) -> None:
         """Wait until the index is stored, if that is due; a report that raises ends it."""
@@ -89,7 +100,8 @@ class Storing:
         last = self._storing
         if last is None:
             return True
-        return last.ended(0) and not last.failed and time.monotonic() >= self._not_before
+        rest = _AFTER_FAILURE if last.failed else 0
+        return last.ended(0) and time.monotonic() >= self._not_before + rest
 
     def _store(self, check: Callable[[], None]) -> None:
         def progress(done: int) -> None:

@@ -31,6 +31,8 @@ _LONGEST_PAUSE: Final = 8.0
 _LONGEST_WISH: Final = 30.0
 """Seconds of a server's Retry-After that are waited at most."""
 _CONNECT: Final = 5.0
+_PROOF: Final = 60.0
+"""Seconds for a proof, which a busy process gives between two batches."""
 _ANSWER: Final = 300.0
 """Seconds: a server may have to load its model first."""
 _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
@@ -89,7 +91,7 @@ class Endpoint:
         if self._secret is None:
             return
         nonce = secrets.token_urlsafe(16)
-        response = self._send("GET", PROOF, params={"nonce": nonce})
+        response = self._send("GET", PROOF, params={"nonce": nonce}, timeout=_PROOF)
         try:
             said = str(response.json()["proof"])
         except (ValueError, KeyError, TypeError):
@@ -109,7 +111,8 @@ class Endpoint:
                 wish = _retry_after(response)
             except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
                 raise UnreachableError(
-                    f"{self.url} did not answer within {self._limit:.0f} s: is it overloaded?"
+                    f"{self.url} did not answer within "
+                    f"{content.get('timeout', self._limit):.0f} s: is it overloaded?"
                 ) from error
             except httpx2.TransportError as error:
                 if attempt == self._attempts:
@@ -150,6 +153,10 @@ def _base(url: str | None) -> str:
         raise SettingsError(f"--encoder-url: {error} (got {url!r})") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise SettingsError(f"--encoder-url: give an address of http or https (got {url!r})")
+    if parsed.userinfo:  # which every message about the server would show
+        raise SettingsError(
+            "--encoder-url: leave out the user and password, and give a token by --encoder-token"
+        )
     return str(parsed).rstrip("/").removesuffix("/v1")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 
 from mcp_vlsearch.encoders.qwen3_vl.memory import free_memory
+from mcp_vlsearch.encoders.qwen3_vl.products import cpu_has
 from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantisable
 from mcp_vlsearch.errors import EncoderError, SettingsError
 from mcp_vlsearch.settings import Device, Precision
@@ -98,9 +99,7 @@ def _has_bf16() -> bool:
 
 def _multiplies_bf16() -> bool:
     """Return whether the CPU has instructions for it: then it takes half the time of fp32."""
-    return any(
-        torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16")
-    )
+    return cpu_has("avx512_bf16", "amx_bf16")
 
 
 def choose_batch_size(device: str, image_tokens: int) -> int:

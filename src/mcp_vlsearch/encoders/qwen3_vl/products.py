@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import nn
 
-__all__ = ["pack", "packed"]
+__all__ = ["cpu_has", "pack", "packed"]
 
 # Rows that the blocks are chosen for; other numbers of rows work as well, and about as fast.
 _ROWS: Final = 1024
@@ -23,6 +23,12 @@ _ZERO: Final = 128
 _OUTLIER: Final = 6.0
 # A row of zeros has a step, too.
 _LEAST: Final = 1e-9
+
+
+def cpu_has(*names: str) -> bool:
+    """Say whether the CPU has one of some features, by torch's names; no before torch 2.8."""
+    tell = getattr(torch.cpu, "get_capabilities", None)
+    return tell is not None and any(tell().get(name, False) for name in names)
 
 
 def pack(model: nn.Module) -> None:
@@ -142,5 +148,4 @@ def _multiplies(dtype: torch.dtype) -> bool:
 
 
 def _multiplies_bytes() -> bool:
-    can = torch.cpu.get_capabilities()
-    return any(can.get(name, False) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
+    return cpu_has("avx512_vnni", "avx_vnni", "amx_int8")

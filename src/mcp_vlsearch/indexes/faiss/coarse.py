@@ -77,13 +77,14 @@ class Coarse:
     ) -> "tuple[Vectors, Places]":
         """Return exact scores and rows of the ``k`` nearest of the ``left`` whose bit is set.
 
-        Unless ``is_filter``, the others are removed rows: few, and anywhere.
+        Unless ``is_filter``, the others are removed rows, which lie anywhere: while they are few,
+        nothing more need be looked at.
         """
         hits = max(k, MEASURED_HITS)
         wanted = hits * self._candidates
         effort = math.ceil(self._effort * self._growth(hits / MEASURED_HITS))
         least = k
-        if bits is not None and self._knows_selectors:
+        if bits is not None and self._knows_selectors and (is_filter or left * 2 < len(bits)):
             wanted = hits * min(self._candidates * _MORE, max(self._candidates, _MOST))
             wider = self._wider(queries, bits, left, effort)
             if wider is None:

@@ -4,8 +4,8 @@ The file is a FAISS index of its own, so FAISS searches it as it lies; and some 
 are, are compared by themselves.
 """
 
+import errno
 import mmap
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -60,16 +60,15 @@ class RowFile:
             self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         codes = np.frombuffer(self._mapped, np.uint8, count * 2 * dim, len(head))
         self._codes = codes.reshape(count, 2 * dim)
-        self._index: Any = None
+        self._index = _mapped(path)  # now, for the file may go when there is a newer one
         self._looked_at = 0
-        self._opening = threading.Lock()
 
     def nearest(
         self, queries: "Vectors", k: int, bits: Bits | None = None
     ) -> "tuple[Vectors, Places]":
         """Compare every row, or every row whose bit is set; return scores and rows, or -1."""
         chosen = None if bits is None else lib.SearchParameters(sel=selector(bits))
-        scores, rows = self._whole().search(queries, min(k, self.count), params=chosen)
+        scores, rows = self._index.search(queries, min(k, self.count), params=chosen)
         return scores, rows
 
     def nearest_of(self, queries: "Vectors", k: int, some: Places) -> "tuple[Vectors, Places]":
@@ -108,8 +107,11 @@ class RowFile:
             self._looked_at = 0
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
-    def _whole(self) -> Any:
-        with self._opening:
-            if self._index is None:
-                self._index = lib.read_index(str(self._path), lib.IO_FLAG_MMAP_IFC)
-            return self._index
+
+def _mapped(path: Path) -> Any:
+    try:
+        return lib.read_index(str(path), lib.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        if path.exists():
+            raise DamagedError(f"damaged ({path.name} can't be understood)") from error
+        raise FileNotFoundError(errno.ENOENT, "is gone", str(path)) from error

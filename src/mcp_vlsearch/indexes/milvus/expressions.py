@@ -28,8 +28,8 @@ LONGEST_LIST: Final = 200_000
 _NEVER: Final = -1
 """When a picture was taken that does not say so."""
 
-_SPECIAL: Final = frozenset("%_\\\"'")
-"""What means something in a pattern or its quotes."""
+_SPECIAL: Final = frozenset("%_\\\"'{}")
+"""What means something in a pattern, its quotes or a template."""
 
 
 @dataclass(frozen=True)
