@@ -1,6 +1,7 @@
 """Vectors go from one library to another through a file, and spare the encoder there."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -327,3 +328,24 @@ def test_choices_that_are_none_change_nothing(file: Path, laptop: Library) -> No
     with pytest.raises(LibraryError, match="choices that are none; nothing of it was taken"):
         laptop.cache.import_file(described_as(file, choices={"max_pixels": "many"}))
     assert laptop.status().spaces == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_is_neither_replaced_nor_waited_for(library: Library, tmp_path: Path) -> None:
+    library.index()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(LibraryError, match="not a regular file"):
+        library.cache.export(pipe)
+    with pytest.raises(LibraryError, match="not a regular file"):
+        library.cache.import_file(pipe)
+    assert pipe.is_fifo()
+
+
+def test_an_export_to_a_link_goes_where_it_leads(library: Library, tmp_path: Path) -> None:
+    library.index()
+    link, target = tmp_path / "link.parquet", tmp_path / "target.parquet"
+    link.symlink_to(target)
+    library.cache.export(link)
+    assert link.is_symlink()
+    assert target.is_file()

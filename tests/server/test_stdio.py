@@ -130,7 +130,7 @@ from mcp_vlsearch.server import build_server
 from mcp_vlsearch.settings import load_settings
 
 build_server(Library(load_settings({"encoder": "qwen3-vl"})))
-print(*{"torch", "transformers", "faiss"} & set(sys.modules))
+print(*{"torch", "transformers", "faiss", "pandas"} & set(sys.modules))
 """
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True

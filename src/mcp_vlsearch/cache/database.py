@@ -3,15 +3,15 @@
 import math
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import sqlite_utils
-
 from mcp_vlsearch.cache.migrations import migrate
+from mcp_vlsearch.cache.tables import Tables
 from mcp_vlsearch.errors import LibraryBusyError, LibraryError
 
 __all__ = ["EARTH_RADIUS_KM", "Database"]
@@ -21,6 +21,7 @@ EARTH_RADIUS_KM: Final = 6371.0088
 
 _BUSY_SECONDS: Final = 60.0
 """How long a writer waits for another one; a batch is written in far less."""
+_LOOK_AGAIN: Final = 0.01
 _CACHE_KIB: Final = 32 * 1024
 
 
@@ -62,7 +63,7 @@ class Database:
                 connection.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[sqlite_utils.Database]:
+    def write(self) -> Iterator[Tables]:
         """Give the thread's connection in a transaction: all of the block is kept, or nothing.
 
         A block within a block of the same thread joins it. Raises :class:`LibraryBusyError` if
@@ -191,11 +192,11 @@ class _Session:
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self.connection.execute("PRAGMA foreign_keys = ON")
         if path is not None and not read_only:
-            self.connection.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(self.connection)
             # Safe against crashes of the process; a power cut may take the last batches, no more.
             self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.create_function("distance_km", 4, _distance_km, deterministic=True)
-        self.tables = sqlite_utils.Database(self.connection, execute_plugins=False)
+        self.tables = Tables(self.connection, execute_plugins=False)
 
     @property
     def is_idle_stand_in(self) -> bool:
@@ -205,6 +206,19 @@ class _Session:
         # Python 3.13 and later warn of connections that are left to the collector.
         if connection := getattr(self, "connection", None):
             connection.close()
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Write ahead; SQLite does not wait by itself for others that begin to at the same moment."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_AGAIN)
 
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:

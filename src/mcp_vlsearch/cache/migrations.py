@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from sqlite_utils import Database as Tables
-from sqlite_utils import Migrations
-
+from mcp_vlsearch.cache.tables import Migrations, Tables
 from mcp_vlsearch.errors import LibraryError
 
 __all__ = ["STEPS", "migrate"]

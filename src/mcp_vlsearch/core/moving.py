@@ -31,6 +31,9 @@ def export_vectors(
     It is written beside and renamed when it is whole. Raises :class:`LibraryError`.
     """
     started = time.monotonic()
+    written = file.resolve()  # what a link leads to, not the link
+    if written.exists() and not written.is_file():
+        raise LibraryError(f"{file} is not a regular file: give another file")
     meter = Meter(report, spaces.cached(space), "exporting")
     choices = {k: v for k, v in (space.choices or {}).items() if k not in _HERE_ONLY}
     description = Description(
@@ -41,11 +44,11 @@ def export_vectors(
         dim=space.dim,
         choices=None if space.choices is None else choices,
     )
-    beside = file.with_name(f"{file.name}.part")
+    beside = written.with_name(f"{written.name}.part")
     blocks = spaces.vectors(space, rows_at_once(space.dim))
     try:
         count = write(beside, description, _metered(blocks, meter))
-        beside.replace(file)
+        beside.replace(written)
     except OSError as error:
         raise LibraryError(
             f"{file} can't be written ({error.strerror or error}): give another file"
@@ -56,7 +59,7 @@ def export_vectors(
         file=str(file),
         fingerprint=space.fingerprint,
         vectors=count,
-        bytes=file.stat().st_size,
+        bytes=written.stat().st_size,
         seconds=time.monotonic() - started,
     )
 

@@ -94,6 +94,8 @@ class VectorFile:
 
     def __init__(self, file: Path) -> None:
         self._path = file
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise LibraryError(f"{file} is not a regular file: give another file")
         try:
             self._file = pq.ParquetFile(file, page_checksum_verification=True)
         except FileNotFoundError as error:
