@@ -1,6 +1,7 @@
 """sqlite-utils, without pandas, which it imports wherever it is installed.
 
-Nobody here gives it a data frame, and pandas takes a third of a second and 100 MB in each server.
+Nobody here gives it a data frame, and pandas takes time at the start and some 100 MB in each
+server.
 """
 
 import sys

@@ -54,7 +54,7 @@ def rotation(cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.
 def rotate(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """Turn the halves of (tokens, heads, dim) against each other by their positions' angles.
 
-    The angles should have the states' number format: mixed ones take a CPU eight times as long.
+    The angles should have the states' number format: mixed ones take a CPU several times as long.
     """
     half = states.shape[-1] // 2
     turned = states * cos

@@ -120,7 +120,7 @@ class _PackedBytes(nn.Module):
         return result.view(*states.shape[:-1], -1)
 
     def _product(self, numbers: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-        # signed inputs would go through oneDNN's reference code, at a hundredth of the speed
+        # signed inputs would go through oneDNN's reference code, far slower
         product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
             *(numbers, 1.0, _ZERO),
             *(self.packed, self.scales, self.zeros),
