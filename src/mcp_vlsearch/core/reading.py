@@ -1,0 +1,137 @@
+"""What a library answers without changing anything: searches, and the vectors behind them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.core.decode import open_upright
+from mcp_vlsearch.core.fence import check_folder
+from mcp_vlsearch.core.fuse import fuse
+from mcp_vlsearch.core.opening import OpenLibrary
+from mcp_vlsearch.core.phrasings import phrasings
+from mcp_vlsearch.core.picture import find_picture, read_known
+from mcp_vlsearch.core.progress import ProgressCallback, silent
+from mcp_vlsearch.core.roots import Roots, real
+from mcp_vlsearch.core.searching import SearchRequest, check_top_k, nothing_found
+from mcp_vlsearch.core.spaces import OpenSpace
+from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Vectors
+
+__all__ = ["LibraryReader"]
+
+NO_FILTERS = Filters()
+
+
+class LibraryReader(OpenLibrary):
+    """The half of a library that only reads, which any number of processes and threads may do."""
+
+    def search_by_text(
+        self,
+        query: str,
+        *,
+        top_k: int = 10,
+        alternatives: Sequence[str] = (),
+        exclude: str = "",
+        rewrite: str | None = None,
+        filters: Filters = NO_FILTERS,
+        min_relevance: MinRelevance = "any",
+        report: ProgressCallback = silent,
+    ) -> SearchResult:
+        """Find pictures that a text describes. Raises :class:`QueryError`."""
+        request = SearchRequest(
+            texts=phrasings(query, alternatives, rewrite, self.settings),
+            exclude=exclude,
+            top_k=top_k,
+            filters=filters,
+            min_relevance=min_relevance,
+        )
+        return self._search(request, self._roots(), lambda _: request, report)
+
+    def search_by_image(
+        self,
+        image: str,
+        *,
+        text: str = "",
+        top_k: int = 10,
+        filters: Filters = NO_FILTERS,
+        min_relevance: MinRelevance = "any",
+        report: ProgressCallback = silent,
+    ) -> SearchResult:
+        """Find pictures like a given one: a path under a root, an image id, or base64.
+
+        With ``text`` it is a composed query: the picture, changed as the text says. A picture that
+        the library knows is searched by its cached vector, without the model. Raises
+        :class:`QueryError`, :class:`RootError` and :class:`ImageError`.
+        """
+        roots = self._roots()
+        given = find_picture(image, roots, self._catalog)
+        bare = SearchRequest(
+            texts=(text,) if text.strip() else (),
+            top_k=top_k,
+            filters=filters,
+            min_relevance=min_relevance,
+        )
+
+        def complete(space: OpenSpace | None) -> SearchRequest:
+            known = None if space is None or bare.texts else space.embeddings.vector(given.image_id)
+            if known is not None:
+                return replace(bare, vector=known)
+            data = given.data
+            if data is None:
+                data = read_known(given.image_id, roots, self._catalog)
+            return replace(bare, image=open_upright(data))
+
+        return self._search(bare, roots, complete, report)
+
+    def image_vectors(
+        self, paths: Iterable[Path], report: ProgressCallback = silent
+    ) -> "dict[Path, tuple[str, Vectors]]":
+        """Return image id and unit-norm vector, shape (dim,), of every path that is indexed."""
+        embeddings = self._spaces.current(report).embeddings
+        found = {}
+        for path in paths:
+            resolved = real(path)
+            record = self._catalog.known(resolved, False).get(resolved)
+            vector = embeddings.vector(record.image_id) if record and record.image_id else None
+            if record and record.image_id and vector is not None:
+                found[path] = record.image_id, vector
+        return found
+
+    def query_vectors(
+        self, queries: Sequence[str], report: ProgressCallback = silent
+    ) -> "list[Vectors]":
+        """Return the unit-norm vector, shape (dim,), that a search for each text looks up."""
+        texts = [phrasings(query, (), None, self.settings) for query in queries]
+        flat = [Query(text) for phrased in texts for text in phrased]
+        vectors = self._spaces.run(
+            lambda space: self._encoder.encode_queries(flat, report, space.embeddings.fingerprint),
+            report,
+        )
+        ends = accumulate(len(phrased) for phrased in texts)
+        return [fuse(vectors[end - len(t) : end]) for t, end in zip(texts, ends, strict=True)]
+
+    def _search(
+        self,
+        bare: SearchRequest,
+        roots: Roots,
+        complete: Callable[[OpenSpace | None], SearchRequest],
+        report: ProgressCallback,
+    ) -> SearchResult:
+        """Search; ``complete`` makes the request whole for the space that is searched, if any."""
+        is_fenced = bool(self.settings.roots)
+        if bare.filters.folder is not None:
+            check_folder(bare.filters.folder, roots, self._catalog, is_fenced)
+        check_top_k(bare)
+
+        def search(space: OpenSpace) -> SearchResult:
+            searcher = space.searcher(self._catalog, self._encoder, roots if is_fenced else None)
+            return searcher.search(complete(space), report)
+
+        if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+            return nothing_found(complete(None))
+        return self._spaces.run(search, report)
