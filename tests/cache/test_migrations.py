@@ -9,7 +9,7 @@ import pytest
 from mcp_vlsearch.cache import migrations
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.spaces import Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.errors import LibraryError
 
 
@@ -141,7 +141,7 @@ def test_a_library_from_before_vectors_stood_alone_keeps_them_all(
         assert reading.execute("SELECT seq FROM entries").fetchall() == [(5,)]
         assert reading.execute("SELECT COUNT(*) FROM removals").fetchone() == (0,)
         assert reading.execute("PRAGMA foreign_key_check").fetchall() == []
-    [space] = Spaces(database).all()
+    [space] = Fingerprints(database).all()
     assert (space.fingerprint, space.choices, space.searched, space.entries) == ("f", None, 0, 1)
     with database.write() as tables:
         tables.execute("INSERT INTO embeddings VALUES (4, 'before its picture', 7, x'003c0000')")

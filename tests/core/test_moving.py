@@ -73,7 +73,7 @@ def test_a_file_has_every_image_with_its_vector_and_what_made_it(
     assert table.schema.field("vector").type == pa.list_(pa.float16(), 49)
     held = dict(zip(table["image_id"].to_pylist(), table["vector"].to_pylist(), strict=True))
     for path in photos.rglob("*.png"):
-        image = library._catalog.image_of(str(path))
+        image = library._catalog.records([str(path)])[str(path)].image_id
         assert image is not None
         with Image.open(path) as picture:
             assert np.asarray(held[image], np.float32) @ vector_of(picture) > 0.9999

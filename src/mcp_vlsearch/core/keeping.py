@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pruning import named, plan, prune, told
 from mcp_vlsearch.core.spaces import go_over, pinned, tell_spaces
@@ -24,7 +24,7 @@ class Keeper:
     ) -> None:
         self._settings = settings
         self._database = database
-        self._spaces = Spaces(database)
+        self._spaces = Fingerprints(database)
         self._must_write = must_write
 
     def export(

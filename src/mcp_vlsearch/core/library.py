@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from mcp_vlsearch.cache.spaces import Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.indexing import Indexer
@@ -74,7 +74,7 @@ class Library(LibraryReader):
             self._database.make()
             self._encoder.follow()  # whoever had the lock may have been the first to index
             space = self._spaces.current(report)
-            spaces = Spaces(self._database)
+            spaces = Fingerprints(self._database)
             if not self._catalog.any_entry():
                 pin_encoder(follow_pin(self.settings))
             indexer = Indexer(

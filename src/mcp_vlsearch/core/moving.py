@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.core.parquet import Description, VectorFile, rows_at_once, write
 from mcp_vlsearch.core.progress import Meter, ProgressCallback
 from mcp_vlsearch.errors import LibraryError
@@ -24,7 +24,7 @@ _HERE_ONLY = {"encoder_url"}
 
 
 def export_vectors(
-    spaces: Spaces, space: SpaceRecord, file: Path, report: ProgressCallback
+    spaces: Fingerprints, space: SpaceRecord, file: Path, report: ProgressCallback
 ) -> ExportReport:
     """Write all vectors of a space into a file, of images with files and without.
 
@@ -117,7 +117,7 @@ def _metered(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
 
 
 def _check_dim(database: Database, made: Description) -> None:
-    for space in Spaces(database).all():
+    for space in Fingerprints(database).all():
         if space.fingerprint == made.fingerprint and space.dim != made.dim:
             raise LibraryError(
                 f"the vectors have {made.dim} dimensions, those of their fingerprint here "

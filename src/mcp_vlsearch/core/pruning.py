@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.pruning import Pruning
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.cache.deleting import Deleting
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.contracts import ClosingIndex, SharedIndex, Space, VectorIndex
 from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.spaces import pinned, state_of
@@ -46,7 +46,7 @@ def plan(
 
     Raises :class:`LibraryError` for a fingerprint that is searched, or that is not here.
     """
-    pruning, spaces = Pruning(database), Spaces(database)
+    deleting, spaces = Deleting(database), Fingerprints(database)
     records = spaces.all()
     now = pinned(settings, records)
     drop = {named(name, records) for name in fingerprints}
@@ -58,11 +58,11 @@ def plan(
     if old:
         drop |= {record for record in records if state_of(record, now) == "old"}
     kept = [record for record in records if record not in drop]
-    without_file = pruning.unused() if unused else {}
+    without_file = deleting.unused() if unused else {}
     last_removal = _known_to_all(settings, database, kept)
     vectors = {record: spaces.cached(record) for record in drop}
     unused_of = {record: without_file.get(record.id, 0) for record in kept}
-    removals = pruning.removals(last_removal)
+    removals = deleting.removals(last_removal)
     sizes = sum((2 * r.dim + _ROW_BYTES) * n for r, n in (vectors | unused_of).items())
     return Plan(
         drop=tuple(sorted(drop, key=lambda record: record.id)),
@@ -79,17 +79,17 @@ def prune(
     settings: Settings, database: Database, plan: Plan, report: ProgressCallback
 ) -> PruneReport:
     """Delete what is planned, and give its space back to the disk."""
-    pruning = Pruning(database)
+    deleting = Deleting(database)
     before = database.bytes()
     meter = Meter(report, plan.vectors + plan.unused, "deleting")
     for space in plan.drop:
         with _index(settings, database, space) as index:
             if isinstance(index, SharedIndex):
                 index.drop()
-        pruning.drop(space, meter.advance)
+        deleting.drop(space, meter.advance)
     if plan.is_unused:
-        pruning.delete_unused(meter.advance)
-    pruning.delete_removals(plan.last_removal)
+        deleting.delete_unused(meter.advance)
+    deleting.delete_removals(plan.last_removal)
     report(Progress(0, None, "giving space back to the disk"))
     database.compact()
     return told(plan, database, before - database.bytes(), dry_run=False)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.allowed import Allowed
 from mcp_vlsearch.core.encoding import EncoderSlot
@@ -134,7 +134,7 @@ def pinned(settings: Settings, spaces: Sequence[SpaceRecord]) -> SpaceRecord | N
     return space_for(follow_pin(Settings(library=settings.library)), spaces)
 
 
-def settle(given: Settings, used: Settings, fingerprint: str, spaces: Spaces) -> None:
+def settle(given: Settings, used: Settings, fingerprint: str, spaces: Fingerprints) -> None:
     """Let a library go over to a fingerprint, if it lacks nothing that can be found now.
 
     What it lacks is told by the database, not by the run that has just ended: pictures may be
@@ -153,7 +153,7 @@ def settle(given: Settings, used: Settings, fingerprint: str, spaces: Spaces) ->
     spaces.go_over(fingerprint)
 
 
-def go_over(settings: Settings, space: SpaceRecord, spaces: Spaces) -> None:
+def go_over(settings: Settings, space: SpaceRecord, spaces: Fingerprints) -> None:
     """Let a library search another space from now on, whatever it lacks."""
     made: dict[str, Any] = {"encoder": space.name, "model": space.model, **(space.choices or {})}
     if space.precision in get_args(Precision):
@@ -172,7 +172,7 @@ def tell_spaces(
 
     With folders, only images that have a file at or below one of them count.
     """
-    spaces = Spaces(database)
+    spaces = Fingerprints(database)
     records = spaces.all()
     if opened is not None:
         fingerprint = opened.encoder.fingerprint

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.spaces import SpaceRecord
+from mcp_vlsearch.cache.fingerprints import SpaceRecord
 
-__all__ = ["Pruning"]
+__all__ = ["Deleting"]
 
 _ROWS: Final = 5_000
 """Vectors that one transaction deletes."""
@@ -18,7 +18,7 @@ Counted = Callable[[int], None]
 """Is told how many vectors have gone; may raise to stop between two transactions."""
 
 
-class Pruning:
+class Deleting:
     """What of a library's cache can go, and how; what breaks off is finished by a second call."""
 
     def __init__(self, database: Database) -> None:

@@ -19,7 +19,7 @@ from mcp_vlsearch.settings import Settings
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
 
-__all__ = ["Spaces"]
+__all__ = ["RemoteSpace"]
 
 FILE: Final = "remote.json"
 SAME: Final = 0.998
@@ -27,7 +27,7 @@ SAME: Final = 0.998
 moves a vector by less than 0.001; other weights move it by far more."""
 
 
-class Spaces:
+class RemoteSpace:
     """The space that probes' unit vectors, shape (n, dim), are of, among those of the library.
 
     ``served`` says under which name and conditions they were made. A new space is remembered in the
