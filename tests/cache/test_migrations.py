@@ -9,8 +9,11 @@ import pytest
 from mcp_vlsearch.cache import migrations
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.errors import LibraryError
+
+from .conftest import Promise
 
 
 def tables_of(file: Path) -> set[str]:
@@ -113,6 +116,40 @@ def test_the_database_itself_refuses_an_image_that_nobody_described(file: Path) 
     database = Database(file)
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), database.write() as tables:
         tables.execute("INSERT INTO files VALUES ('/a', 1, 2, 'unknown', NULL, 0)")
+    database.close()
+
+
+def test_removals_of_a_library_from_before_they_were_told_apart_count_for_all(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [step.__name__ for step in migrations.STEPS]
+    before = migrations.STEPS[: names.index("tell_removals_apart")]
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", before)
+        open_once(file)
+    connection = sqlite3.connect(file)
+    connection.executescript(
+        """
+        INSERT INTO images (image_id, width, height, format, bytes, orientation)
+            VALUES ('one', 1, 1, 'PNG', 1, 'square');
+        INSERT INTO files VALUES ('/a', 1, 2, 'one', NULL, 0);
+        INSERT INTO fingerprints (id, fingerprint, encoder, model, precision, dim, created_at)
+            VALUES (1, 'one', 'e', 'm', 'fp32', 2, 'then'), (2, 'two', 'e', 'm', 'fp32', 2, 'then');
+        INSERT INTO embeddings VALUES (3, 'one', 1, x'003c0000');
+        INSERT INTO entries VALUES (9, 'one', 1);
+        INSERT INTO removals VALUES (5, 1), (6, 8);
+        """
+    )
+    connection.close()
+    database = Database(file)
+    one, two = (Embeddings(database, Promise(name, dim=2)) for name in ("one", "two"))
+    for embeddings in (one, two):
+        assert [embeddings.remembers(n) for n in (3, 4, 6)] == [False, True, True]
+        assert embeddings.changes(9, 4, 9)[2].tolist() == [1, 8]
+        assert embeddings.changes(9, 4, 9)[3] == 6
+    Catalog(database).forget(["/a"])
+    assert (one.changes(9, 6, 9)[2].tolist(), one.changes(9, 6, 9)[3]) == ([9], 7)
+    assert (two.changes(9, 6, 9)[2].tolist(), two.changes(9, 6, 9)[3]) == ([], 6)
     database.close()
 
 

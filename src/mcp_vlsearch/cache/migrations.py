@@ -217,6 +217,25 @@ def name_library(tables: Tables) -> None:
     tables.execute("INSERT INTO library VALUES (lower(hex(randomblob(8))))")
 
 
+def tell_removals_apart(tables: Tables) -> None:
+    """Keep of which fingerprint an entry was that went: an index reads those of its own.
+
+    Older removals don't say; they count for all. ``forgotten`` is the last removal that is not told
+    any more.
+    """
+    for statement in (
+        "ALTER TABLE removals ADD COLUMN fingerprint INTEGER",
+        "CREATE INDEX removals_fingerprint ON removals (fingerprint)",
+        "DROP TRIGGER entry_removed",
+        """CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
+            INSERT INTO removals (seq, fingerprint) VALUES (OLD.seq, OLD.fingerprint);
+        END""",
+        "ALTER TABLE fingerprints ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0",
+        "UPDATE fingerprints SET forgotten = IFNULL((SELECT MIN(id) - 1 FROM removals), 0)",
+    ):
+        tables.execute(statement)
+
+
 STEPS: Final = (
     create_catalog,
     create_embeddings,
@@ -225,6 +244,7 @@ STEPS: Final = (
     free_embeddings,
     describe_spaces,
     name_library,
+    tell_removals_apart,
 )
 
 

@@ -1,6 +1,6 @@
 """What a library keeps and does not need: found, told, and deleted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -27,14 +27,14 @@ _REMOVAL_BYTES: Final = 12
 class Plan:
     """What is to go: fingerprints as a whole, vectors of images without files, removals.
 
-    ``last_removal`` is the last one that every stored index knows, None where none is stored.
+    ``known`` says by fingerprint's id which removal is the last that its stored index knows.
     """
 
     drop: tuple[SpaceRecord, ...]
     vectors: int
     is_unused: bool
     unused: int
-    last_removal: int | None
+    known: Mapping[int, int]
     removals: int
     bytes: int
 
@@ -59,17 +59,17 @@ def plan(
         drop |= {record for record in records if state_of(record, now) == "old"}
     kept = [record for record in records if record not in drop]
     without_file = deleting.unused() if unused else {}
-    last_removal = _known_to_all(settings, database, kept)
+    known = _known(settings, database, kept)
     vectors = {record: spaces.cached(record) for record in drop}
     unused_of = {record: without_file.get(record.id, 0) for record in kept}
-    removals = deleting.removals(last_removal)
+    removals = deleting.removals(known)
     sizes = sum((2 * r.dim + _ROW_BYTES) * n for r, n in (vectors | unused_of).items())
     return Plan(
         drop=tuple(sorted(drop, key=lambda record: record.id)),
         vectors=sum(vectors.values()),
         is_unused=unused,
         unused=sum(unused_of.values()),
-        last_removal=last_removal,
+        known=known,
         removals=removals,
         bytes=sizes + removals * _REMOVAL_BYTES,
     )
@@ -89,7 +89,7 @@ def prune(
         deleting.drop(space, meter.advance)
     if plan.is_unused:
         deleting.delete_unused(meter.advance)
-    deleting.delete_removals(plan.last_removal)
+    deleting.delete_removals(plan.known)
     report(Progress(0, None, "giving space back to the disk"))
     database.compact()
     return told(plan, database, before - database.bytes(), dry_run=False)
@@ -119,18 +119,16 @@ def named(name: str, spaces: Sequence[SpaceRecord]) -> SpaceRecord:
     return found[0]
 
 
-def _known_to_all(
-    settings: Settings, database: Database, kept: Sequence[SpaceRecord]
-) -> int | None:
-    """Return the last removal that every index knows which outlives its process."""
-    known = []
+def _known(settings: Settings, database: Database, kept: Sequence[SpaceRecord]) -> dict[int, int]:
+    """Return the last removal that each index knows which outlives its process."""
+    known = {}
     for space in kept:
         with _index(settings, database, space) as index:
             if isinstance(index, SharedIndex):
                 index.refresh()
                 if index.last_seq:
-                    known.append(index.last_removal)
-    return min(known, default=None)
+                    known[space.id] = index.last_removal
+    return known
 
 
 @contextmanager
