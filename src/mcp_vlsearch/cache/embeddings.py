@@ -95,6 +95,10 @@ class Embeddings:
         self._encoder = encoder
         self._choices = choices
 
+    def version(self) -> int:
+        """Return a number that changes with every commit, of whichever process or thread."""
+        return self._database.version()
+
     def cached(self, image_ids: Collection[str]) -> set[str]:
         """Return those of the images that have a vector."""
         query = f"""

@@ -15,6 +15,7 @@ from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence
 from mcp_vlsearch.core.following import followed, space_for
 from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.core.memo import Memo
 from mcp_vlsearch.core.progress import ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sample import Sample
@@ -45,6 +46,7 @@ class OpenSpace:
     sample: Sample
     fence: Fence
     filtered: Allowed
+    has_entries: Memo[bool]
 
     def searcher(self, catalog: Catalog, encoder: EncoderSlot, roots: Roots | None) -> Searcher:
         """Return what searches here; with roots, only below them."""
@@ -86,7 +88,7 @@ class SpaceSlot:
             self._config = config
             self._encoder.follow()
         space = self._of(self._encoder.known(report))
-        if not space.embeddings.any() and self._catalog.indexed_with() and self._encoder.follow():
+        if not space.has_entries() and self._catalog.indexed_with() and self._encoder.follow():
             return self._of(self._encoder.known(report))
         return space
 
@@ -125,6 +127,7 @@ class SpaceSlot:
                     Sample(embeddings),
                     Fence(self._catalog, encoder.fingerprint),
                     Allowed(self._catalog, encoder.fingerprint),
+                    Memo(self._catalog.version, embeddings.any),
                 )
             return self.opened
 
