@@ -1,5 +1,6 @@
 """The library stores its index when it is due, behind the searches, and finds all with it."""
 
+import json
 import logging
 import shutil
 import threading
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import StoredIndex
 from mcp_vlsearch.core import lookup, storing
 from mcp_vlsearch.core.library import Library
@@ -132,6 +134,32 @@ def test_a_picture_removed_while_the_index_is_stored_is_not_found(
     for each in (library, again(library)):
         with each:
             assert found(each) == NAMES[1:9]
+
+
+def test_a_picture_added_while_the_index_is_stored_waits_for_the_next_time(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(faiss_index, "_LEAST_TAIL", 100)
+        library.index()
+        newest = Embeddings.newest
+
+        def then_one_more(self: Embeddings) -> tuple[int, int]:
+            told = newest(self)
+            patched.setattr(Embeddings, "newest", newest)
+            with again(library) as other:
+                paint(photos / "new.png", 77)
+                other.index()
+            return told
+
+        patched.setattr(Embeddings, "newest", then_one_more)
+        slot = library._spaces.current(silent).index
+        assert slot._storing is not None
+        slot._storing.store(silent)
+    (manifest,) = bases(library)
+    stored = json.loads(manifest.read_text())["base"]
+    assert (stored["count"], stored["last_seq"]) == (10, 10)
+    assert found(library) == sorted([*NAMES, "new.png"])
 
 
 def test_storing_that_fails_is_logged_once_and_fails_no_search(
