@@ -168,6 +168,23 @@ def test_the_kind_follows_rows_dimension_and_free_memory(
     assert " ".join(kinds.factory_strings(asked, rows, dim, free)) == kinds_tried
 
 
+def test_with_gpus_auto_prefers_a_kind_that_they_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kinds.factory_strings("auto", 1_000_000, 512, 2**33, on_gpu=True) == [
+        "IVF4096,SQ8",
+        "IVF4096,RaBitQ",
+    ]
+    assert kinds.factory_strings("auto", 1_000_000, 512, 2**30, on_gpu=True) == ["IVF4096,RaBitQ"]
+    assert kinds.factory_strings("rabitq", 10_000, 64, 2**33, on_gpu=True) == ["IVF256,RaBitQ"]
+    monkeypatch.setattr(kinds, "_EXACT_BYTES", 0)
+    gpus = Gpus(monkeypatch)
+    index = opened(tmp_path, "auto")
+    assert index.kind.startswith("IVF256,SQ8 (")
+    index.search(QUERIES, 10)
+    assert gpus.searches == 1
+
+
 def test_auto_takes_a_larger_kind_where_the_smallest_finds_too_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

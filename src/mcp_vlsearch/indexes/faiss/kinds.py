@@ -55,22 +55,25 @@ def check(asked: str, dim: int) -> None:
         ) from error
 
 
-def factory_strings(asked: str, rows: int, dim: int, free: int | None) -> list[str]:
+def factory_strings(
+    asked: str, rows: int, dim: int, free: int | None, on_gpu: bool = False
+) -> list[str]:
     """Return FAISS's descriptions of the kinds to try for so many rows, the best first.
 
-    ``free`` is the memory that is free, in bytes, if that is known. Where every row is to be
-    compared, it is ``EXACT`` alone.
+    ``free`` is the memory that is free, in bytes, if that is known, and ``on_gpu`` says whether
+    GPUs will search. Where every row is to be compared, it is ``EXACT`` alone.
     """
-    names = _chosen(rows, dim, free) if asked == "auto" else [asked]
+    names = _chosen(rows, dim, free, on_gpu) if asked == "auto" else [asked]
     lists = _lists(rows, dim)
     return [EXACT if n == "exact" else _NAMED.get(n, n).format(lists=lists) for n in names]
 
 
-def _chosen(rows: int, dim: int, free: int | None) -> list[str]:
+def _chosen(rows: int, dim: int, free: int | None, on_gpu: bool) -> list[str]:
     if rows * dim * 2 <= _EXACT_BYTES:
         return ["exact"]
     fits = free is None or rows * dim <= free // _PART_OF_MEMORY
-    return ["rabitq", "ivf"] if fits else ["rabitq"]
+    names = ["rabitq", "ivf"] if fits else ["rabitq"]
+    return names[::-1] if on_gpu else names  # FAISS copies no RaBitQ to a GPU
 
 
 def training_rows(index: "faiss.Index", rows: int, dim: int) -> int:
