@@ -203,6 +203,19 @@ def test_auto_takes_a_larger_kind_where_the_smallest_finds_too_little(
     assert opened(tmp_path / "asked", "rabitq").kind.startswith("IVF256,RaBitQ (")
 
 
+def test_a_kind_that_finds_too_little_is_kept_and_says_what_to_choose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kinds, "_EXACT_BYTES", 0)
+    opened(tmp_path / "good", "auto")
+    assert not caplog.text
+    monkeypatch.setattr(writing, "tuned", lambda *_: Tuned(4, 8, 0.9312))
+    opened(tmp_path / "poor", "auto")
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "IVF256,RaBitQ finds 93.1 % of the nearest pictures here, less than 98 %" in said
+    assert "run `mcp-vlsearch index --index-kind exact`" in said
+
+
 @pytest.mark.parametrize("asked", ["IVF4096,SQ9", "ivff", "hnsw32", " "])
 def test_a_kind_that_faiss_does_not_know_is_an_error_in_one_line(
     tmp_path: Path, asked: str

@@ -118,7 +118,15 @@ def _build(rows: RowFile, asked: str, progress: Callable[[int], None]) -> _Coars
         if best is None or (built is not None and built.tuned.recall > best.tuned.recall):
             best = built
         if best is not None and best.tuned.recall >= ENOUGH:
-            break
+            return best
+    if best is not None:
+        logger.warning(
+            "the index %s finds %.1f %% of the nearest pictures here, less than %.0f %%: to find "
+            "all, run `mcp-vlsearch index --index-kind exact`; ivfflat misses less than others",
+            best.kind,
+            100 * best.tuned.recall,
+            100 * ENOUGH,
+        )
     return best
 
 
