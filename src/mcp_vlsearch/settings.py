@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -30,6 +30,7 @@ __all__ = [
     "Share",
     "choices",
     "follow_pin",
+    "is_elsewhere",
     "is_pinned",
     "load_settings",
     "open_choices",
@@ -216,6 +217,13 @@ def open_choices(settings: Settings) -> set[str]:
 def is_pinned(library: Path) -> bool:
     """Say whether the library's ``config.toml`` names an encoder or a model."""
     return not {"encoder", "model"}.isdisjoint(_read_config(library / CONFIG_FILE))
+
+
+def is_elsewhere(model: str) -> bool:
+    """Say whether a model is named by a path, of whichever system, that is no folder here."""
+    paths = PurePosixPath(model), PureWindowsPath(model)
+    is_path = model.startswith(("~", ".")) or "\\" in model or any(path.anchor for path in paths)
+    return is_path and not Path(model).expanduser().is_dir()
 
 
 def pin_encoder(settings: Settings) -> None:

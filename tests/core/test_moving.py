@@ -16,6 +16,7 @@ from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.parquet import VectorFile
 from mcp_vlsearch.core.progress import Progress
 from mcp_vlsearch.errors import CancelledError, LibraryError
+from mcp_vlsearch.settings import is_pinned, load_settings
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 
@@ -117,6 +118,41 @@ def test_a_new_library_goes_over_to_the_encoder_of_what_it_imports(
     with Library.open(tmp_path / "new") as library:
         assert (library.settings.encoder, library.settings.model) == ("mosaic", "colours")
         assert library.index().encoded == 0
+
+
+def of_model(file: Path, model: str) -> Path:
+    """Write a file whose vectors were made with a model of this name."""
+    table = content(file)
+    said = json.loads(pq.read_schema(file).metadata[b"mcp-vlsearch"]) | {"model": model}
+    other = file.with_name("other.parquet")
+    pq.write_table(table.replace_schema_metadata({"mcp-vlsearch": json.dumps(said)}), other)
+    return other
+
+
+@pytest.mark.parametrize(
+    "model", ["/opt/models/mine", "C:\\models\\mine", "D:/mine", "~/mine", "./mine", "..\\mine"]
+)
+def test_the_folder_of_a_model_on_another_machine_is_not_searched_with_but_told(
+    file: Path, photos: Path, tmp_path: Path, model: str
+) -> None:
+    with Library.open(tmp_path / "new") as library:
+        report = library.cache.import_file(of_model(file, model))
+        assert (report.added, report.model) == (10, model)
+        assert report.advice is not None
+        assert model in report.advice
+        assert "--model" in report.advice
+    with Library.open(tmp_path / "new", encoder="mosaic", model="colours") as library:
+        assert not is_pinned(tmp_path / "new")
+        library.allow([photos])
+        assert library.index().encoded == 0, "the vectors are here"
+        assert library.search_by_text("red").total_images == 10
+
+
+def test_a_model_that_is_here_or_has_no_path_is_searched_with(file: Path, tmp_path: Path) -> None:
+    for number, model in enumerate((str(tmp_path), "Qwen/Some-Embedding", "storybook")):
+        with Library.open(tmp_path / str(number)) as library:
+            assert library.cache.import_file(of_model(file, model)).advice is None
+        assert load_settings({"library": tmp_path / str(number)}, {}).model == model
 
 
 def test_a_library_with_pictures_keeps_its_encoder(

@@ -73,6 +73,8 @@ def import_file(
             f"{result.vectors} vectors of {result.model}: {result.added} added, "
             f"{result.replaced} replaced, {result.kept} were here"
         )
+    if result.advice:
+        note(result.advice)
     return 0
 
 
