@@ -53,11 +53,14 @@ OF_A_MODEL: Final = ("precision", "dim", "max_pixels", "pooling", "image_instruc
 
 _NO_SERVER: Final = "needs --encoder remote: give that"
 _UP_TO_THE_SERVER: Final = "is up to the server that the encoder 'remote' asks: give it there"
+_NO_MILVUS: Final = "needs --index milvus: give that"
 _IDLE: Final = {
-    DEFAULT_ENCODER: dict.fromkeys(("encoder_url", "encoder_token"), _NO_SERVER),
-    "remote": dict.fromkeys(("device", "pooling"), _UP_TO_THE_SERVER),
+    ("encoder", DEFAULT_ENCODER): dict.fromkeys(("encoder_url", "encoder_token"), _NO_SERVER),
+    ("encoder", "remote"): dict.fromkeys(("device", "pooling"), _UP_TO_THE_SERVER),
+    ("index", "faiss"): dict.fromkeys(("milvus_uri", "milvus_token"), _NO_MILVUS),
+    ("index", "milvus"): {"index_kind": "needs --index faiss: give that"},
 }
-"""By encoder: settings that it has no use for, and what to do instead."""
+"""By plugin: settings that it has no use for, and what to do instead."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -276,13 +279,15 @@ def _with(settings: Settings, values: Mapping[str, Any], chosen: set[str]) -> Se
 
 
 def _refuse_idle(settings: Settings) -> None:
-    """Refuse flags that the encoder does not look at.
+    """Refuse flags that neither the encoder nor the index looks at.
 
     Environment and ``config.toml`` may name such settings, for other libraries.
     """
-    for name in filter(settings.is_flag, _IDLE.get(settings.encoder, {})):
-        flag = f"--{name.replace('_', '-')}"
-        raise SettingsError(f"{flag} {_IDLE[settings.encoder][name]}, or leave it out")
+    for plugin in ("encoder", "index"):
+        idle = _IDLE.get((plugin, getattr(settings, plugin)), {})
+        for name in filter(settings.is_flag, idle):
+            flag = f"--{name.replace('_', '-')}"
+            raise SettingsError(f"{flag} {idle[name]}, or leave it out")
 
 
 def _model(name: str) -> str:

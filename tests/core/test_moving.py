@@ -1,5 +1,6 @@
 """Vectors go from one library to another through a file, and spare the encoder there."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -314,8 +315,26 @@ def test_an_export_into_a_folder_that_is_not_there_fails_in_one_line(
     library: Library, tmp_path: Path
 ) -> None:
     library.index()
-    with pytest.raises(LibraryError, match="can't be written"):
-        library.cache.export(tmp_path / "nowhere" / "x.parquet")
+    folder = tmp_path / "nowhere"
+    with pytest.raises(LibraryError) as raised:
+        library.cache.export(folder / "x.parquet")
+    assert str(raised.value) == (
+        f"{folder / 'x.parquet'} can't be written, {folder} is no folder: make it, or give "
+        "another file"
+    )
+
+
+def test_why_an_export_fails_is_told_in_the_words_of_the_system(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "Failed to write to '/x'. Detail: [errno 28]")
+
+    monkeypatch.setattr("mcp_vlsearch.core.moving.write", full)
+    with pytest.raises(LibraryError, match=r"can't be written \(No space left on device\): give"):
+        library.cache.export(tmp_path / "x.parquet")
 
 
 def test_an_export_of_an_empty_library_says_to_index_first(laptop: Library, tmp_path: Path) -> None:

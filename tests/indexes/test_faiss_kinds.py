@@ -216,13 +216,25 @@ def test_a_kind_that_finds_too_little_is_kept_and_says_what_to_choose(
     assert "run `mcp-vlsearch index --index-kind exact`" in said
 
 
-@pytest.mark.parametrize("asked", ["IVF4096,SQ9", "ivff", "hnsw32", " "])
+@pytest.mark.parametrize("asked", ["IVF4096,SQ9", "ivff", "hnsw32", " ", ""])
 def test_a_kind_that_faiss_does_not_know_is_an_error_in_one_line(
     tmp_path: Path, asked: str
 ) -> None:
     with pytest.raises(SettingsError, match="--index-kind") as raised:
         make(tmp_path, asked)
     assert "\n" not in str(raised.value)
+    assert ("is empty" in str(raised.value)) is not asked.strip()
+    assert "give one of auto, exact, ivf," in str(raised.value)
+
+
+@pytest.mark.parametrize("asked", ["RaBitQ", "IVF", "Exact", "AUTO", "ivfFlat"])
+def test_the_name_of_a_kind_may_be_given_in_any_letter_case(tmp_path: Path, asked: str) -> None:
+    index = make(tmp_path, asked, SPACE)
+    store(index, SEQS[:200], VECTORS[:200])
+    index.refresh()
+    assert not make(tmp_path, asked.lower(), SPACE).due
+    assert index._base is not None
+    assert index._base.manifest.asked == asked.lower()
 
 
 @pytest.mark.parametrize("asked", ["auto", *COARSE, "exact", "IVF65536_HNSW32,SQ8"])

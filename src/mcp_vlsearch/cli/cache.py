@@ -101,6 +101,8 @@ def prune(
 ) -> int:
     """Delete vectors that are not needed any more; what is searched stays."""
     wanted: dict[str, Any] = {"unused": unused, "old": old, "fingerprints": fingerprint or ()}
+    if not any(wanted.values()):
+        note("no vectors are chosen: add --unused, --old or --fingerprint ID")
     with opened(flags) as library:
         with working() as report:
             result = library.cache.prune(**wanted, dry_run=True, report=report)

@@ -44,7 +44,7 @@ class Keeper:
         """
         from mcp_vlsearch.core.moving import export_vectors
 
-        space = self._named(fingerprint) if fingerprint else self._searched()
+        space = self._searched() if fingerprint is None else self._named(fingerprint)
         return export_vectors(self._spaces, space, Path(file), report)
 
     def import_file(

@@ -1,5 +1,6 @@
 """Vectors from one library to another, through a file."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -34,6 +35,10 @@ def export_vectors(
     written = file.resolve()  # what a link leads to, not the link
     if written.exists() and not written.is_file():
         raise LibraryError(f"{file} is not a regular file: give another file")
+    if not written.parent.is_dir():
+        raise LibraryError(
+            f"{file} can't be written, {file.parent} is no folder: make it, or give another file"
+        )
     meter = Meter(report, spaces.cached(space), "exporting")
     choices = {k: v for k, v in (space.choices or {}).items() if k not in _HERE_ONLY}
     description = Description(
@@ -51,7 +56,7 @@ def export_vectors(
         beside.replace(written)
     except OSError as error:
         raise LibraryError(
-            f"{file} can't be written ({error.strerror or error}): give another file"
+            f"{file} can't be written ({_reason(error)}): give another file"
         ) from error
     finally:
         beside.unlink(missing_ok=True)
@@ -108,6 +113,11 @@ def import_vectors(
             kept=0 if replace else known,
             seconds=time.monotonic() - started,
         )
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words: those of pyarrow are long and name the file beside."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _metered(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:

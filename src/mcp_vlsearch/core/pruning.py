@@ -110,8 +110,10 @@ def told(plan: Plan, database: Database, freed: int, *, dry_run: bool) -> PruneR
 
 def named(name: str, spaces: Sequence[SpaceRecord]) -> SpaceRecord:
     """Return the space whose fingerprint is or begins with a name. Raises :class:`LibraryError`."""
+    if not name.strip():
+        raise LibraryError("the fingerprint is empty: give one that `mcp-vlsearch status` lists")
     found = [s for s in spaces if s.fingerprint == name] or [
-        s for s in spaces if name and s.fingerprint.startswith(name)
+        s for s in spaces if s.fingerprint.startswith(name)
     ]
     if len(found) != 1:
         what = "several fingerprints begin" if found else "no fingerprint begins"

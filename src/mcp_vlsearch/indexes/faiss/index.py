@@ -44,10 +44,9 @@ class FaissIndex:
     name = "faiss"
 
     def __init__(self, settings: Settings, space: Space) -> None:
-        kinds.check(settings.index_kind, space.dim)
         self.last_seq = self.last_removal = 0
         self._space = space
-        self._asked = settings.index_kind
+        self._asked = kinds.checked(settings.index_kind, space.dim)
         self._read_only = settings.read_only
         self._generations = Generations(settings.library, space.fingerprint)
         self._stamp: int | None = None

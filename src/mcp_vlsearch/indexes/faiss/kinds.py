@@ -7,7 +7,7 @@ import faiss
 
 from mcp_vlsearch.errors import SettingsError
 
-__all__ = ["EXACT", "check", "factory_strings", "training_rows"]
+__all__ = ["EXACT", "checked", "factory_strings", "training_rows"]
 
 EXACT: Final = "SQfp16"
 """FAISS's name of the kind that compares every row, in half precision."""
@@ -41,18 +41,24 @@ _NAMED: Final = {
 }
 
 
-def check(asked: str, dim: int) -> None:
-    """Raise :class:`SettingsError` unless it is a kind by name, or FAISS's description of one."""
-    if asked in ("auto", "exact", EXACT, *_NAMED):
-        return
+def checked(asked: str, dim: int) -> str:
+    """Return a kind by its name, in small letters, or FAISS's description of one as it is given.
+
+    Raises :class:`SettingsError` for any other.
+    """
+    if asked.lower() in ("auto", "exact", *_NAMED):
+        return asked.lower()
+    choice = f"{', '.join(('auto', 'exact', *_NAMED))}, or a factory string such as IVF1024,SQ8"
+    if not asked.strip():
+        raise SettingsError(f"--index-kind is empty: give one of {choice}")
     try:
         faiss.index_factory(dim, asked, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
-        names = ", ".join(("auto", "exact", *_NAMED))
         raise SettingsError(
             f"--index-kind {asked}: FAISS makes no such index of {dim} dimensions; give one of "
-            f"{names}, or a factory string such as IVF1024,SQ8"
+            f"{choice}"
         ) from error
+    return asked
 
 
 def factory_strings(
