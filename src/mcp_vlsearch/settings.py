@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Final, Literal
 
@@ -29,12 +29,14 @@ __all__ = [
     "Settings",
     "Share",
     "choices",
+    "follow_index_kind",
     "follow_pin",
     "is_elsewhere",
     "is_pinned",
     "load_settings",
     "open_choices",
     "pin_encoder",
+    "pin_index_kind",
 ]
 
 ENVIRONMENT_PREFIX: Final = "MCP_VLSEARCH_"
@@ -48,6 +50,8 @@ PINNED: Final = (
     "image_instruction",
 )  # fmt: skip
 """What ``index`` writes into ``config.toml``: the choices that vectors depend on."""
+_FOLLOWED: Final = (*PINNED, "index_kind")
+"""What running servers follow when it changes there."""
 OF_A_MODEL: Final = ("precision", "dim", "max_pixels", "pooling", "image_instruction")
 """Those among them that are made for one model and say nothing about another."""
 
@@ -167,7 +171,7 @@ def load_settings(
         raise SettingsError(_explain(error, given, from_environment, library)) from error
     roots = tuple(_absolute(root) for root in settings.roots)
     settings = _with(
-        settings, {"roots": roots}, settings.model_fields_set - set(PINNED) | chosen.keys()
+        settings, {"roots": roots}, settings.model_fields_set - set(_FOLLOWED) | chosen.keys()
     )
     settings._flags = frozenset(given)
     _refuse_idle(settings)
@@ -194,6 +198,18 @@ def follow_pin(settings: Settings) -> Settings:
         raise SettingsError(_explain(error, {}, {}, settings.library)) from error
     update = {name: getattr(checked, name) for name in values}
     return _with(settings, update, settings.model_fields_set)
+
+
+def follow_index_kind(settings: Settings) -> Settings:
+    """Return settings with the kind of index that ``config.toml`` names now, unless one was chosen.
+
+    Raises :class:`SettingsError`.
+    """
+    if "index_kind" in settings.model_fields_set:
+        return settings
+    default = Settings.model_fields["index_kind"].default
+    kind = _read_config(settings.library / CONFIG_FILE).get("index_kind", default)
+    return _with(settings, {"index_kind": str(kind)}, settings.model_fields_set)
 
 
 def choices(settings: Settings) -> dict[str, Any]:
@@ -234,12 +250,26 @@ def pin_encoder(settings: Settings) -> None:
 
     Later commands and servers so follow the library without being told.
     """
+    _pin(settings.library, PINNED, choices(settings))
+
+
+def pin_index_kind(settings: Settings) -> None:
+    """Write a kind of index that was chosen into the library's ``config.toml``.
+
+    Otherwise servers that run with another one would build theirs again. ``auto`` needs no word.
+    """
+    if "index_kind" in settings.model_fields_set:
+        kind, default = settings.index_kind, Settings.model_fields["index_kind"].default
+        _pin(settings.library, ("index_kind",), {} if kind == default else {"index_kind": kind})
+
+
+def _pin(library: Path, names: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Put values in the place of what ``config.toml`` has under these names."""
     import tomlkit
 
-    path = settings.library / CONFIG_FILE
+    path = library / CONFIG_FILE
     document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
-    before = {name: document[name] for name in PINNED if name in document}
-    values = choices(settings)
+    before = {name: document[name] for name in names if name in document}
     if before == values:
         return
     for name in before.keys() - values.keys():

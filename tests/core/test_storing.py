@@ -162,6 +162,40 @@ def test_a_picture_added_while_the_index_is_stored_waits_for_the_next_time(
     assert found(library) == sorted([*NAMES, "new.png"])
 
 
+def asked(library: Library) -> list[str]:
+    """Return which kind each base was made for."""
+    return [json.loads(manifest.read_text())["base"]["asked"] for manifest in bases(library)]
+
+
+def test_a_server_follows_the_kind_that_another_process_indexed_with(library: Library) -> None:
+    library.index()
+    with again(library) as server:
+        assert found(server) == NAMES
+        for kind in ("HNSW32,SQ8", "exact"):
+            with Library.open(library.settings.library, index_kind=kind) as other:
+                other.index()
+                finished(other)
+            assert asked(library) == [kind]
+            for _ in range(2):
+                assert found(server) == NAMES
+                finished(server)
+            assert asked(library) == [kind], "it was not stored in the server's own way"
+            assert Library.open(library.settings.library).settings.index_kind == kind
+        with Library.open(library.settings.library, index_kind="auto") as other:
+            other.index()
+        assert "index_kind" not in (library.settings.library / "config.toml").read_text()
+
+
+def test_a_kind_that_was_chosen_is_not_changed_by_what_others_index_with(library: Library) -> None:
+    library.index()
+    with Library.open(library.settings.library, index_kind="ivf") as server:
+        assert found(server) == NAMES
+        with Library.open(library.settings.library, index_kind="exact") as other:
+            other.index()
+        assert found(server) == NAMES
+        assert index_of(server)._asked == "ivf"
+
+
 def test_storing_that_fails_is_logged_once_and_fails_no_search(
     library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

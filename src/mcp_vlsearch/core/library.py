@@ -16,7 +16,7 @@ from mcp_vlsearch.core.spaces import settle
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
-from mcp_vlsearch.settings import Settings, follow_pin, pin_encoder
+from mcp_vlsearch.settings import Settings, follow_pin, pin_encoder, pin_index_kind
 from mcp_vlsearch.types import IndexReport, RemoveReport
 
 __all__ = ["Library"]
@@ -74,6 +74,7 @@ class Library(LibraryReader):
             self._database.make()
             self._encoder.follow()  # whoever had the lock may have been the first to index
             space = self._spaces.current(report)
+            pin_index_kind(self.settings)
             spaces = Fingerprints(self._database)
             if not self._catalog.any_entry():
                 pin_encoder(follow_pin(self.settings))

@@ -26,6 +26,7 @@ from mcp_vlsearch.settings import (
     Precision,
     Settings,
     choices,
+    follow_index_kind,
     follow_pin,
     pin_encoder,
 )
@@ -66,7 +67,7 @@ class SpaceSlot:
     """Holds the space that is searched, and goes over to another one with the library.
 
     It does when ``config.toml`` has changed, which costs a look at the file, or when nothing was
-    indexed in the space that it has.
+    indexed in the space that it has. It follows a change of the index's kind, too.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class SpaceSlot:
         self._encoder = encoder
         self._opening = threading.Lock()
         self._config = self._look()
+        self._index_settings = follow_index_kind(settings)
         self.opened: OpenSpace | None = None
 
     def current(self, report: ProgressCallback) -> OpenSpace:
@@ -87,6 +89,7 @@ class SpaceSlot:
         if config != self._config:
             self._config = config
             self._encoder.follow()
+            self._follow_index_kind()
         space = self._of(self._encoder.known(report))
         if not space.has_entries() and self._catalog.indexed_with() and self._encoder.follow():
             return self._of(self._encoder.known(report))
@@ -106,6 +109,14 @@ class SpaceSlot:
         if self.opened is not None:
             self.opened.index.close()
 
+    def _follow_index_kind(self) -> None:
+        settings = follow_index_kind(self._settings)
+        with self._opening:
+            if settings.index_kind != self._index_settings.index_kind:
+                self._index_settings = settings
+                self.close()
+                self.opened = None
+
     def _look(self) -> tuple[int, int, int] | None:
         try:
             found = (self._settings.library / CONFIG_FILE).stat()
@@ -118,7 +129,7 @@ class SpaceSlot:
             if self.opened is None or self.opened.encoder is not encoder:
                 made_with = choices(self._encoder.settings)
                 embeddings = Embeddings(self._database, encoder, made_with)
-                index = IndexSlot(self._settings, embeddings, encoder.dim)
+                index = IndexSlot(self._index_settings, embeddings, encoder.dim)
                 self.close()
                 self.opened = OpenSpace(
                     encoder,
