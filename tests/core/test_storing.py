@@ -186,6 +186,20 @@ def test_a_server_follows_the_kind_that_another_process_indexed_with(library: Li
         assert "index_kind" not in (library.settings.library / "config.toml").read_text()
 
 
+def test_status_says_which_index_is_stored_before_it_is_searched(library: Library) -> None:
+    with again(library) as other:
+        assert other.status().index.kind == "not loaded"
+    library.index()
+    with Library.open(library.settings.library, index_kind="HNSW32,SQ8") as other:
+        other.index()
+        kind = other.status().index.kind
+    assert kind.startswith("HNSW32,SQ8 (efSearch ")
+    with again(library) as other:
+        assert other.status().index.model_dump() == {"name": "faiss", "kind": kind, "vectors": 10}
+    with Library.open(library.settings.library, index_kind="none") as other:
+        assert other.status().index.kind == "not loaded"
+
+
 def test_a_kind_that_was_chosen_is_not_changed_by_what_others_index_with(library: Library) -> None:
     library.index()
     with Library.open(library.settings.library, index_kind="ivf") as server:

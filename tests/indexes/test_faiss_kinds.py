@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import faiss
 import numpy as np
@@ -13,14 +13,11 @@ import pytest
 
 from mcp_vlsearch.contracts import Space
 from mcp_vlsearch.errors import SettingsError
-from mcp_vlsearch.indexes.faiss import base, coarse, gpu, kinds, tuning, writing
+from mcp_vlsearch.indexes.faiss import FaissIndex, base, coarse, gpu, kinds, tuning, writing
 from mcp_vlsearch.indexes.faiss.rows import RowFile
 from mcp_vlsearch.indexes.faiss.selecting import lib
 from mcp_vlsearch.indexes.faiss.tuning import Tuned
 from tests.indexes.stored import clustered, exact, make, numbers, recall, store
-
-if TYPE_CHECKING:
-    from mcp_vlsearch.indexes.faiss import FaissIndex
 
 DIM = 64
 COUNT = 8000
@@ -227,7 +224,7 @@ def test_a_kind_that_faiss_does_not_know_is_an_error_in_one_line(
     assert "give one of auto, exact, ivf," in str(raised.value)
 
 
-@pytest.mark.parametrize("asked", ["RaBitQ", "IVF", "Exact", "AUTO", "ivfFlat"])
+@pytest.mark.parametrize("asked", ["RABITQ", "IVF", "Exact", "AUTO", "ivfFlat"])
 def test_the_name_of_a_kind_may_be_given_in_any_letter_case(tmp_path: Path, asked: str) -> None:
     index = make(tmp_path, asked, SPACE)
     store(index, SEQS[:200], VECTORS[:200])
@@ -239,7 +236,28 @@ def test_the_name_of_a_kind_may_be_given_in_any_letter_case(tmp_path: Path, aske
 
 @pytest.mark.parametrize("asked", ["auto", *COARSE, "exact", "IVF65536_HNSW32,SQ8"])
 def test_a_kind_that_faiss_knows_is_taken(tmp_path: Path, asked: str) -> None:
-    assert make(tmp_path, asked, SPACE).kind == "SQfp16"
+    kind = make(tmp_path, asked, SPACE).kind
+    if asked in ("auto", "exact"):
+        assert kind == "SQfp16"
+    else:
+        assert kind == f"SQfp16, all in memory ({asked} from 10,000 images on)"
+
+
+@every_kind
+def test_the_kind_is_told_by_an_index_that_has_not_taken_it_up(index: FaissIndex) -> None:
+    other = make(index._generations.folder.parents[1], "auto", SPACE)
+    assert other.stored_kind() == index.kind
+    assert (len(other), other._base) == (0, None)
+
+
+def test_where_nothing_is_stored_or_it_is_damaged_no_kind_is_told(tmp_path: Path) -> None:
+    index = make(tmp_path, "exact", SPACE)
+    assert index.stored_kind() is None
+    store(index, SEQS[:200], VECTORS[:200])
+    assert index.stored_kind() == "SQfp16"
+    (manifest,) = tmp_path.rglob("base.json")
+    manifest.write_text("{")
+    assert index.stored_kind() is None
 
 
 class Gpus:

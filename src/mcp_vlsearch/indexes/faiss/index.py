@@ -13,8 +13,8 @@ from mcp_vlsearch.contracts import Space
 from mcp_vlsearch.indexes.boundary import check_queries, check_rows, merged
 from mcp_vlsearch.indexes.faiss import kinds
 from mcp_vlsearch.indexes.faiss.access import Access
-from mcp_vlsearch.indexes.faiss.base import Base
-from mcp_vlsearch.indexes.faiss.disk import DamagedError, Generations
+from mcp_vlsearch.indexes.faiss.base import Base, kind_of
+from mcp_vlsearch.indexes.faiss.disk import DamagedError, Generations, read_manifest
 from mcp_vlsearch.indexes.faiss.tail import Tail
 from mcp_vlsearch.indexes.faiss.writing import write_base
 from mcp_vlsearch.settings import Settings
@@ -64,7 +64,19 @@ class FaissIndex:
     @property
     def kind(self) -> str:
         """FAISS's name of how rows are searched, and what was measured for it."""
-        return kinds.EXACT if self._base is None else self._base.kind
+        if self._base is not None:
+            return self._base.kind
+        if self._asked in ("auto", "exact", kinds.EXACT):
+            return kinds.EXACT
+        return f"{kinds.EXACT}, all in memory ({self._asked} from {_LEAST_TAIL:,} images on)"
+
+    def stored_kind(self) -> str | None:
+        """Return the kind of the latest base (see :meth:`TellingIndex.stored_kind`)."""
+        newest = self._generations.newest()
+        try:
+            return kind_of(read_manifest(newest)) if newest else None
+        except (OSError, DamagedError):  # another process has stored anew, or will
+            return None
 
     @property
     def due(self) -> bool:

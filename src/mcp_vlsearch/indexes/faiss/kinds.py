@@ -41,19 +41,26 @@ _NAMED: Final = {
 }
 
 
+def _is_name(asked: str) -> bool:
+    return asked in ("auto", "exact", *_NAMED)
+
+
 def checked(asked: str, dim: int) -> str:
     """Return a kind by its name, in small letters, or FAISS's description of one as it is given.
 
-    Raises :class:`SettingsError` for any other.
+    What FAISS knows in just these letters is meant so. Raises :class:`SettingsError` for any other.
     """
-    if asked.lower() in ("auto", "exact", *_NAMED):
-        return asked.lower()
+    name = asked.lower()
+    if name == asked and _is_name(name):
+        return asked
     choice = f"{', '.join(('auto', 'exact', *_NAMED))}, or a factory string such as IVF1024,SQ8"
     if not asked.strip():
         raise SettingsError(f"--index-kind is empty: give one of {choice}")
     try:
         faiss.index_factory(dim, asked, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
+        if _is_name(name):
+            return name
         raise SettingsError(
             f"--index-kind {asked}: FAISS makes no such index of {dim} dimensions; give one of "
             f"{choice}"
