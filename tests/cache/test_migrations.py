@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcp_vlsearch.cache import migrations
+from mcp_vlsearch.cache import migrating, migrations
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
@@ -62,6 +62,29 @@ def test_an_older_library_gets_the_steps_it_lacks(
     connection = sqlite3.connect(file)
     assert connection.execute("SELECT name FROM colours").fetchall() == [("red",)]
     connection.close()
+
+
+@pytest.mark.parametrize("is_large", [True, False])
+def test_a_step_that_takes_long_is_told_before_it_begins(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_large: bool
+) -> None:
+    names = [step.__name__ for step in migrations.STEPS]
+    before = names.index("free_embeddings")
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:before])
+        open_once(file)
+
+    def told(_: Any) -> None:
+        assert ("are brought up to this version" in caplog.text) is is_large
+
+    monkeypatch.setattr(migrating, "_LARGE", 0 if is_large else migrating._LARGE)
+    rest = (migrations.free_embeddings, told, *migrations.STEPS[before + 1 :])
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS[:before], *rest))
+    open_once(file)
+    assert len(caplog.records) == is_large
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_colours))
+    open_once(file)
+    assert len(caplog.records) == is_large, "a step that is quick is not told of"
 
 
 def test_a_step_that_fails_leaves_the_library_as_it_was(
