@@ -233,6 +233,34 @@ def tell_removals_apart(tables: Tables) -> None:
         tables.execute(statement)
 
 
+def count_changes_of_copies(tables: Tables) -> None:
+    """Count what happens to files whose image other files hold as well.
+
+    Where that stays the same, what came and went of the files that hold an image is told by
+    entries: by new seqs and by removals.
+    """
+    for statement in (
+        "CREATE TABLE copies (changes INTEGER NOT NULL)",
+        "INSERT INTO copies VALUES (0)",
+        """CREATE TRIGGER copy_added AFTER INSERT ON files
+        WHEN EXISTS (SELECT 1 FROM files WHERE image_id = NEW.image_id AND path <> NEW.path) BEGIN
+            UPDATE copies SET changes = changes + 1;
+        END""",
+        """CREATE TRIGGER copy_removed AFTER DELETE ON files
+        WHEN EXISTS (SELECT 1 FROM files WHERE image_id = OLD.image_id) BEGIN
+            UPDATE copies SET changes = changes + 1;
+        END""",
+        """CREATE TRIGGER copy_changed AFTER UPDATE OF image_id ON files
+        WHEN OLD.image_id IS NOT NEW.image_id AND (
+            EXISTS (SELECT 1 FROM files WHERE image_id = OLD.image_id)
+            OR EXISTS (SELECT 1 FROM files WHERE image_id = NEW.image_id AND path <> NEW.path)
+        ) BEGIN
+            UPDATE copies SET changes = changes + 1;
+        END""",
+    ):
+        tables.execute(statement)
+
+
 STEPS: Final = (
     create_catalog,
     create_embeddings,
@@ -242,4 +270,5 @@ STEPS: Final = (
     describe_spaces,
     name_library,
     tell_removals_apart,
+    count_changes_of_copies,
 )
