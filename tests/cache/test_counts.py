@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mcp_vlsearch.cache import migrations
 from mcp_vlsearch.cache.catalog import Counts, FileRecord
+from mcp_vlsearch.cache.migrations_counts import count_rows
 
 from .conftest import Shelf
 
@@ -99,7 +100,7 @@ def test_what_a_transaction_takes_back_was_never_counted(shelf: Shelf) -> None:
 def test_an_older_library_is_counted_when_it_is_opened(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, open_anew: Callable[[], Shelf]
 ) -> None:
-    older = tuple(step for step in migrations.STEPS if step is not migrations.count_rows)
+    older = tuple(step for step in migrations.STEPS if step is not count_rows)
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "STEPS", older)
         for path, image in (("/a/1", "one"), ("/a/2", "one"), ("/b", "two")):

@@ -124,7 +124,8 @@ class Embeddings:
         with self._database.write() as tables:
             self.describe()
             tables.conn.executemany(
-                f"INSERT OR REPLACE INTO failures VALUES (?, {_FINGERPRINT}, ?)",
+                f"""INSERT INTO failures VALUES (?, {_FINGERPRINT}, ?)
+                ON CONFLICT (image_id, fingerprint) DO UPDATE SET error = excluded.error""",
                 [(image_id, self.fingerprint, error) for image_id, error in errors.items()],
             )
 

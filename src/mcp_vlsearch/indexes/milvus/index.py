@@ -51,6 +51,7 @@ class MilvusIndex:
         self._collection = Collection(settings, space)
         self._read_only = settings.read_only
         self._has_warned = False
+        self._gone: Seqs = np.empty(0, np.int64)
         self._know(State(), 0)
 
     def __len__(self) -> int:
@@ -188,7 +189,7 @@ class MilvusIndex:
     def _know(self, state: State, size: int) -> None:
         self._state, self._size = state, size
         self.last_seq, self.last_removal = state.last_seq, state.last_removal
-        self._gone: Seqs = np.empty(0, np.int64)
+        self._gone = np.empty(0, np.int64)
         self.kind = self._collection.kind
 
     def _take_up(self) -> bool:
