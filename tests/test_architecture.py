@@ -20,6 +20,7 @@ LAYERS = (
     ("errors", "files", "formats", "leaving", "memory", "version"),
     ("types",),
     ("settings",),
+    ("pins",),
     ("contracts",),
     ("plugins",),
     ("cache",),

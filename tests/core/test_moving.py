@@ -17,7 +17,8 @@ from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.parquet import VectorFile
 from mcp_vlsearch.core.progress import Progress
 from mcp_vlsearch.errors import CancelledError, LibraryError
-from mcp_vlsearch.settings import is_pinned, load_settings
+from mcp_vlsearch.pins import is_pinned
+from mcp_vlsearch.settings import load_settings
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 

@@ -5,13 +5,8 @@ from typing import Any, get_args
 
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
-from mcp_vlsearch.settings import (
-    OF_A_MODEL,
-    Precision,
-    Settings,
-    follow_pin,
-    open_choices,
-)
+from mcp_vlsearch.pins import follow_pin, open_choices
+from mcp_vlsearch.settings import OF_A_MODEL, Precision, Settings
 
 __all__ = ["followed", "space_for"]
 

@@ -11,7 +11,8 @@ from mcp_vlsearch.core.pruning import named, plan, prune, told
 from mcp_vlsearch.core.spaces import go_over, pinned, tell_spaces
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
-from mcp_vlsearch.settings import Settings, is_elsewhere, is_pinned
+from mcp_vlsearch.pins import is_elsewhere, is_pinned
+from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import ExportReport, ImportReport, PruneReport, SpaceStatus
 
 __all__ = ["Keeper"]

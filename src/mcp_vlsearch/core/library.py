@@ -16,7 +16,8 @@ from mcp_vlsearch.core.spaces import settle
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
-from mcp_vlsearch.settings import Settings, follow_pin, pin_encoder, pin_index_kind
+from mcp_vlsearch.pins import follow_pin, pin_encoder, pin_index_kind
+from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexReport, RemoveReport
 
 __all__ = ["Library"]

@@ -21,15 +21,8 @@ from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sample import Sample
 from mcp_vlsearch.core.searching import Searcher
 from mcp_vlsearch.errors import EncoderChangedError
-from mcp_vlsearch.settings import (
-    CONFIG_FILE,
-    Precision,
-    Settings,
-    choices,
-    follow_index_kind,
-    follow_pin,
-    pin_encoder,
-)
+from mcp_vlsearch.pins import choices, follow_index_kind, follow_pin, pin_encoder
+from mcp_vlsearch.settings import CONFIG_FILE, Precision, Settings
 from mcp_vlsearch.types import SpaceState, SpaceStatus
 
 __all__ = ["OpenSpace", "SpaceSlot", "go_over", "pinned", "settle", "state_of", "tell_spaces"]
