@@ -18,8 +18,9 @@ PACKAGE = Path(mcp_vlsearch.__file__).parent
 # From the ground up; a module may import its own layer's folder and what stands below it.
 LAYERS = (
     ("errors", "files", "formats", "leaving", "memory", "version"),
-    ("config_file", "types"),
+    ("types",),
     ("settings",),
+    ("pins",),
     ("contracts",),
     ("plugins",),
     ("cache",),

@@ -161,7 +161,7 @@ def test_a_rewriter_that_failed_rests_unless_it_is_asked_for_by_name(
     open_library: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(rewriting.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(rewriting, "clock", lambda: now[0])
     Slow.error = RewriterError("away")
     with open_library(rewrite="slow") as library:
         library.search_by_text("red")

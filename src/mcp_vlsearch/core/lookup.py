@@ -88,6 +88,8 @@ class IndexSlot:
                 logger.warning("the index is not up to date yet: %s", error)
         if self._storing:
             self._storing.wait(report)
+            with self._alone(report):
+                self._refresh()  # takes up what was stored, so that status tells of it
 
     def close(self) -> None:
         """End what goes on in the background, and let go of what the index holds open."""

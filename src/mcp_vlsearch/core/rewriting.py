@@ -27,6 +27,7 @@ _CANT_BE: Final = (SettingsError, CheckpointError, MissingExtraError)
 """What says that a rewriter can't be had as it was asked for, whatever the query."""
 
 logger = logging.getLogger(__name__)
+clock = time.monotonic
 
 
 class Rewriting:
@@ -65,7 +66,7 @@ class Rewriting:
         rewriter can't be had and somebody asked for it by name, not just by a setting.
         """
         is_named = wanted is not None or self._settings.is_flag("rewrite")
-        if not is_named and time.monotonic() < self._rests_until:
+        if not is_named and clock() < self._rests_until:
             return []
         try:
             return self.write(query, wanted, report)
@@ -73,7 +74,7 @@ class Rewriting:
             if is_named and isinstance(error, _CANT_BE):
                 raise
             logger.warning("searching the query as it is: %s", error)
-        self._rests_until = time.monotonic() + _PAUSE
+        self._rests_until = clock() + _PAUSE
         return []
 
     def write(

@@ -19,6 +19,7 @@ __all__ = ["Writer"]
 _MOST_TOKENS: Final = 256
 _MOST_THINKING: Final = 2048
 _ENDS: Final = ("<|im_end|>", "<|endoftext|>")
+clock = time.monotonic
 # Qwen's own, for a checkpoint that was saved without one
 _TEMPLATE: Final = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -54,7 +55,7 @@ class Writer:
         Where the limit of ``seconds`` or the number of tokens cut it off, the line that was not
         finished is left out. Raises :class:`RewriterError` if the limit left nothing.
         """
-        until = time.monotonic() + seconds
+        until = clock() + seconds
         prompt = self._prompt(messages)
         if not self._turn.acquire(timeout=seconds):
             raise self._too_slow(seconds)
@@ -66,7 +67,7 @@ class Writer:
         if finished:
             return text
         whole = text.rpartition("\n")[0]
-        if not whole.strip() and time.monotonic() > until:
+        if not whole.strip() and clock() > until:
             raise self._too_slow(seconds)
         return whole
 
@@ -113,5 +114,5 @@ class _Until(StoppingCriteria):  # type: ignore[misc]  # transformers has no typ
 
     def __call__(self, input_ids: torch.Tensor, _: Any, **__: Any) -> torch.Tensor:
         """Say of each row whether it is over."""
-        is_over = time.monotonic() > self._until
+        is_over = clock() > self._until
         return torch.full((len(input_ids),), is_over, device=input_ids.device, dtype=torch.bool)
