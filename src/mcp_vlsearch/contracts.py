@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClosingIndex",
+    "ComposingEncoder",
     "Encoder",
     "FilteringIndex",
     "ImageFacts",
@@ -118,6 +119,17 @@ class PreparingEncoder(Encoder, Protocol[_P]):
     def encode_images(self, images: Sequence[Image.Image | _P]) -> Vectors:
         """Return one vector per picture; prepared ones and others may come together."""
         ...
+
+
+@runtime_checkable
+class ComposingEncoder(Encoder, Protocol):
+    """An encoder that says whether it makes sense of a picture and a text together; none must.
+
+    Where ``composes`` is false, the library has picture and text of a composed query encoded one by
+    one and puts the vectors together itself. An encoder that does not say is given both at once.
+    """
+
+    composes: bool
 
 
 @dataclass(frozen=True)
