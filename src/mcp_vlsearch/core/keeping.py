@@ -6,6 +6,7 @@ from typing import Final
 
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
+from mcp_vlsearch.cache.phrasings import Phrasings
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pruning import named, plan, prune, told
 from mcp_vlsearch.core.spaces import go_over, pinned, tell_spaces
@@ -28,10 +29,15 @@ class Keeper:
     """What can be done with the embedding cache of one library; ``Library.cache`` is one."""
 
     def __init__(
-        self, settings: Settings, database: Database, must_write: Callable[[], None]
+        self,
+        settings: Settings,
+        database: Database,
+        phrasings: Phrasings,
+        must_write: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._database = database
+        self._phrasings = phrasings
         self._spaces = Fingerprints(database)
         self._must_write = must_write
 
@@ -78,6 +84,7 @@ class Keeper:
         unused: bool = False,
         old: bool = False,
         fingerprints: Sequence[str] = (),
+        phrasings: bool = False,
         dry_run: bool = False,
         report: ProgressCallback = silent,
     ) -> PruneReport:
@@ -85,7 +92,7 @@ class Keeper:
 
         ``unused`` are those of images without files, ``old`` those of fingerprints that were
         searched before; others are named. What is searched keeps every vector of an image with a
-        file. Raises :class:`LibraryError`.
+        file. ``phrasings`` are what rewriters wrote. Raises :class:`LibraryError`.
         """
         self._must_write()
         with writer_lock(self._settings.library, report):
@@ -93,8 +100,12 @@ class Keeper:
                 self._settings, self._database, unused=unused, old=old, fingerprints=fingerprints
             )
             if dry_run:
-                return told(planned, self._database, planned.bytes, dry_run=True)
-            return prune(self._settings, self._database, planned, report)
+                result = told(planned, self._database, planned.bytes, dry_run=True)
+                count = self._phrasings.count() if phrasings else 0
+            else:
+                result = prune(self._settings, self._database, planned, report)
+                count = self._phrasings.clear() if phrasings else 0
+            return result.model_copy(update={"phrasings": count})
 
     def use(self, fingerprint: str, report: ProgressCallback = silent) -> SpaceStatus:
         """Let the library search a fingerprint that it has, from now on, whatever that lacks.
