@@ -92,13 +92,22 @@ def prune(
             metavar="ID", help="All vectors of a fingerprint that `status` lists; may be repeated."
         ),
     ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails", help="Small copies of pictures; they are made when needed."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     json: WithJson = False,
     flags: dict[str, Any],
 ) -> int:
     """Delete vectors that are not needed any more; what is searched stays."""
-    wanted: dict[str, Any] = {"unused": unused, "old": old, "fingerprints": fingerprint or ()}
+    wanted: dict[str, Any] = {
+        "unused": unused,
+        "old": old,
+        "fingerprints": fingerprint or (),
+        "thumbnails": thumbnails,
+    }
     with opened(flags) as library:
         with working() as report:
             result = library.cache.prune(**wanted, dry_run=True, report=report)
@@ -151,6 +160,7 @@ def _said(result: "PruneReport") -> str:
     freed = "about " if result.dry_run else ""
     return (
         f"{about}{result.vectors} vectors with {len(result.fingerprints)} fingerprints, "
-        f"{result.unused} of images without files, {result.removals} old notes for indexes; "
+        f"{result.unused} of images without files, {result.removals} old notes for indexes, "
+        f"thumbnails of {result.thumbnails} images; "
         f"{freed}{result.freed / 2**20:.1f} MiB freed of {result.database_bytes / 2**20:.1f}"
     )

@@ -8,6 +8,7 @@ from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pruning import named, plan, prune, told
 from mcp_vlsearch.core.spaces import go_over, pinned, tell_spaces
+from mcp_vlsearch.core.thumbnails import Thumbnails
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
 from mcp_vlsearch.settings import Settings, is_pinned
@@ -20,10 +21,15 @@ class Keeper:
     """What can be done with the embedding cache of one library; ``Library.cache`` is one."""
 
     def __init__(
-        self, settings: Settings, database: Database, must_write: Callable[[], None]
+        self,
+        settings: Settings,
+        database: Database,
+        thumbnails: Thumbnails,
+        must_write: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._database = database
+        self._thumbnails = thumbnails
         self._spaces = Spaces(database)
         self._must_write = must_write
 
@@ -68,6 +74,7 @@ class Keeper:
         unused: bool = False,
         old: bool = False,
         fingerprints: Sequence[str] = (),
+        thumbnails: bool = False,
         dry_run: bool = False,
         report: ProgressCallback = silent,
     ) -> PruneReport:
@@ -75,16 +82,23 @@ class Keeper:
 
         ``unused`` are those of images without files, ``old`` those of fingerprints that were
         searched before; others are named. What is searched keeps every vector of an image with a
-        file. Raises :class:`LibraryError`.
+        file. With ``thumbnails``, all small copies of pictures go, with ``unused`` those of images
+        without files. Raises :class:`LibraryError`.
         """
         self._must_write()
         with writer_lock(self._settings.library, report):
             planned = plan(
-                self._settings, self._database, unused=unused, old=old, fingerprints=fingerprints
+                self._settings,
+                self._database,
+                self._thumbnails,
+                unused=unused,
+                old=old,
+                fingerprints=fingerprints,
+                thumbnails=thumbnails,
             )
             if dry_run:
                 return told(planned, self._database, planned.bytes, dry_run=True)
-            return prune(self._settings, self._database, planned, report)
+            return prune(self._settings, self._database, self._thumbnails, planned, report)
 
     def use(self, fingerprint: str, report: ProgressCallback = silent) -> SpaceStatus:
         """Let the library search a fingerprint that it has, from now on, whatever that lacks.

@@ -13,6 +13,7 @@ from mcp_vlsearch.core.following import followed
 from mcp_vlsearch.core.overview import overview
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.spaces import SpaceSlot
+from mcp_vlsearch.core.thumbnails import Thumbnails
 from mcp_vlsearch.settings import Settings, load_settings
 from mcp_vlsearch.types import LibraryStatus
 
@@ -38,6 +39,7 @@ class OpenLibrary:
             settings, make_encoder, lambda given: followed(given, self._database)
         )
         self._spaces = SpaceSlot(settings, self._database, self._catalog, self._encoder)
+        self._thumbnails = Thumbnails(settings.library, is_read_only=settings.read_only)
 
     @classmethod
     def open(cls, library: str | Path | None = None, **flags: Any) -> Self:
