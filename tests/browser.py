@@ -28,7 +28,9 @@ const [condition, done] = [new Function(`return (${arguments[0]})`), arguments[1
 const look = () => {
   let is;
   try { is = condition(); } catch { is = undefined; }
-  if (is) done(is); else setTimeout(look, 15);
+  // What is true is also painted two frames later.
+  if (is) requestAnimationFrame(() => requestAnimationFrame(() => done(is)));
+  else setTimeout(look, 15);
 };
 look();
 """

@@ -118,7 +118,7 @@ class Viewer:
         """Give each image an equal share of what those before it left."""
         edge = min(MAX_EDGE, int(sqrt(MAX_BYTES / len(wanted) * _PIXELS_A_BYTE)))
         left = MAX_BYTES
-        images = []
+        images: list[ViewedImage] = []
         for number, (one, picture, error) in enumerate(self._opened(wanted, edge, report), 1):
             share = left // (len(wanted) - len(images))
             jpeg = fitting_jpeg(picture, share, edge) if picture else b""

@@ -48,16 +48,20 @@ function withFilter(search, name, value) {
   return { ...search, filters: value ? { ...filters, [name]: value } : filters };
 }
 
+function isGiven(value) {
+  return value !== null && value !== undefined && value !== "";
+}
+
 /** How many filters a search has. */
 function filtersIn(search) {
-  const given = Object.values(search.filters).filter((value) => value !== null && value !== undefined);
+  const given = Object.values(search.filters).filter(isGiven);
   return given.length + (search.relevance === "any" ? 0 : 1);
 }
 
 /** The filters that have no field of their own, as [name, words]. */
 function otherFilters(search) {
   return Object.entries(search.filters)
-    .filter(([name, value]) => !SHOWN_FILTERS.includes(name) && value !== null)
+    .filter(([name, value]) => !SHOWN_FILTERS.includes(name) && isGiven(value))
     .map(([name, value]) => [name, `${name.replaceAll("_", " ")}: ${wordsOf(value)}`]);
 }
 

@@ -35,6 +35,12 @@ function fill(frame, picture) {
   frame.replaceChildren(shown);
 }
 
+/** A long name or path, which breaks at its own marks if it must. */
+function breakable(text) {
+  const parts = text.split(/(?<=[_\-./\\])/);
+  return element("span", {}, ...parts.flatMap((part) => [part, element("wbr")]));
+}
+
 function nameOf(hit) {
   const name = hit.path.split(/[\\/]/).pop();
   return hit.part ? `${name}, ${hit.part.replace("page=", "page ").replace("t=", "")}` : name;
@@ -103,7 +109,8 @@ function skeleton() {
 
 /** A message in place of pictures. */
 function notice(title, text, action) {
-  const made = element("div", { className: "notice" }, icon("picture"), element("h2", {}, title), element("p", {}, text));
+  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
+  const made = element("div", { className: "notice" }, icon("picture"), element("h2", {}, title), element("p", {}, sentence));
   if (action) made.append(element("button", { type: "button", className: "go", onclick: action.run }, action.name));
   return made;
 }
@@ -126,7 +133,7 @@ function detail(hit, { close, step, alike, hasPrevious, hasNext, locale }) {
       "div",
       { className: "head" },
       element("span", { className: "rank" }, String(hit.rank)),
-      element("h2", {}, nameOf(hit)),
+      element("h2", {}, breakable(nameOf(hit))),
       element("button", { type: "button", className: "icon", "aria-label": "Close", title: "Close", onclick: close }, icon("close")),
     ),
     facts(hit, locale),
@@ -147,7 +154,7 @@ function facts(hit, locale) {
     ["Taken", dateOf(hit, locale)],
     ["Size", `${hit.width} × ${hit.height}`],
     ["File", `${hit.format}, ${bytesOf(hit.bytes, locale)}`],
-    ["Path", element("span", { className: "path" }, hit.path)],
+    ["Path", element("span", { className: "path" }, breakable(hit.path))],
     ["Also at", hit.other_paths.length ? element("span", { className: "path" }, hit.other_paths.join("\n")) : ""],
   ];
   const shown = rows.filter(([, value]) => value !== "");
