@@ -70,11 +70,10 @@ class Browser:
     def type(self, text: str, selector: str = "") -> None:
         """Press keys, in an element that is emptied first, or where the focus is."""
         if selector:
-            element = self._find(selector)
-            self._post(f"element/{element}/clear")
-        else:
-            element = self._get("element/active")[_ELEMENT]
-        self._post(f"element/{element}/value", text=text)
+            self._post(f"element/{self._find(selector)}/clear")
+            self.click(selector)
+        strokes = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
+        self._post("actions", actions=[{"type": "key", "id": "keys", "actions": strokes}])
 
     def screenshot(self) -> bytes:
         """Return what the window shows, as PNG."""

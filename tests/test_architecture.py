@@ -20,6 +20,7 @@ LAYERS = (
     ("errors", "files", "formats", "gallery", "leaving", "memory", "version"),
     ("types",),
     ("settings",),
+    ("pins",),
     ("contracts",),
     ("plugins",),
     ("cache",),

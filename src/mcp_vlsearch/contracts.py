@@ -33,6 +33,7 @@ __all__ = [
     "SharedIndex",
     "Space",
     "StoredIndex",
+    "TellingIndex",
     "VectorIndex",
 ]
 
@@ -191,6 +192,15 @@ class SharedIndex(VectorIndex, Protocol):
 
         Afterwards the index is empty, as if it were new, and can be filled again.
         """
+        ...
+
+
+@runtime_checkable
+class TellingIndex(VectorIndex, Protocol):
+    """An index that can say what is stored without taking it up."""
+
+    def stored_kind(self) -> str | None:
+        """Return the kind of what is stored, as :attr:`kind` would be then; None if nothing is."""
         ...
 
 

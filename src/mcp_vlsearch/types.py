@@ -270,7 +270,10 @@ class ExportReport(_Model):
 
 
 class ImportReport(_Model):
-    """What became of a file's vectors: ``kept`` are those that were here already and stayed."""
+    """What became of a file's vectors: ``kept`` are those that were here already and stayed.
+
+    ``advice`` says what to do where they can't be searched without being told how.
+    """
 
     file: str
     fingerprint: str
@@ -280,6 +283,7 @@ class ImportReport(_Model):
     replaced: int
     kept: int
     seconds: float
+    advice: str | None = None
 
 
 class PruneReport(_Model):

@@ -101,6 +101,20 @@ def test_prune_deletes_only_when_it_is_told_to(run: Run, two: list[SpaceStatus])
     assert "0 vectors with 0 fingerprints" in run("cache", "prune", "--old", "--yes").out
 
 
+def test_prune_says_so_if_no_vectors_are_chosen(run: Run) -> None:
+    result = run("cache", "prune", "--yes")
+    assert result.code == 0
+    assert "no vectors are chosen: add --unused, --old or --fingerprint ID" in result.err
+    assert "no vectors are chosen" not in run("cache", "prune", "--unused", "--yes").err
+
+
+def test_an_empty_fingerprint_is_told_from_an_unknown_one(run: Run) -> None:
+    for command in (("use", ""), ("export", "x.parquet", "--fingerprint", "")):
+        result = run("cache", *command)
+        assert result.code == 1
+        assert "the fingerprint is empty: give one that `mcp-vlsearch status` lists" in result.err
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_prune_asks_on_a_terminal(
     run: Run, indexed: Path, monkeypatch: pytest.MonkeyPatch, answer: bool

@@ -270,7 +270,7 @@ def test_an_error_is_shown_and_the_search_can_be_tried_again(
 ) -> None:
     address, host = start(album, "search_by_image", image="0123456789abcdef")
     opened(window, address)
-    assert "no image 0123456789abcdef in this library" in window.until(NOTICE)
+    assert "No image 0123456789abcdef in this library" in window.until(NOTICE)
     window.click(".notice .go")
     window.until(IDLE)
     assert len(searches(host)) == 2

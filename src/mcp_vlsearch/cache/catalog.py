@@ -199,13 +199,6 @@ class Catalog:
         with self._database.read() as connection:
             return connection.execute(query, (image_id,)).fetchone() is not None
 
-    def image_of(self, path: str) -> str | None:
-        """Return the image that a known file holds."""
-        query = "SELECT image_id FROM files WHERE path = ?"
-        with self._database.read() as connection:
-            row = connection.execute(query, (path,)).fetchone()
-        return str(row[0]) if row and row[0] else None
-
     def paths_of(self, image_id: str) -> list[str]:
         """Return all files that hold an image, sorted."""
         query = "SELECT path FROM files WHERE image_id = ? ORDER BY path"

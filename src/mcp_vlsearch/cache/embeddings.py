@@ -16,7 +16,7 @@ from mcp_vlsearch.errors import EncoderError
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["STORED", "Embeddings", "Maker"]
+__all__ = ["STORED", "Embeddings", "Maker", "are_unit"]
 
 # Half precision, as in the index: half the disk, and any cosine moves by less than 1e-4.
 STORED: Final = np.dtype("<f2")
@@ -27,13 +27,47 @@ _NORM_ERROR: Final = 1e-2
 _TRIES: Final = 4
 """Seqs looked up for each vector of a sample."""
 
-_DESCRIBE: Final = """
-    INSERT INTO fingerprints (fingerprint, encoder, model, precision, dim, created_at, choices)
-    VALUES (:fingerprint, :encoder, :model, :precision, :dim, :created_at, :choices)
+_LAST_REMOVAL: Final = "IFNULL((SELECT seq FROM sqlite_sequence WHERE name = 'removals'), 0)"
+"""The last removal of all that there ever was."""
+
+# Should an index remember the fingerprint from before it was dropped, then it begins anew.
+_DESCRIBE: Final = f"""
+    INSERT INTO fingerprints (
+        fingerprint, encoder, model, precision, dim, created_at, choices, forgotten
+    )
+    VALUES (
+        :fingerprint, :encoder, :model, :precision, :dim, :created_at, :choices, {_LAST_REMOVAL}
+    )
     ON CONFLICT (fingerprint) DO UPDATE SET choices = excluded.choices WHERE choices IS NULL
 """
 
 _FINGERPRINT: Final = "(SELECT id FROM fingerprints WHERE fingerprint = ?)"
+_FORGOTTEN: Final = f"""
+    IFNULL((SELECT forgotten FROM fingerprints WHERE fingerprint = ?), {_LAST_REMOVAL})
+"""
+"""The last removal that is not told any more: of a fingerprint that is not there, none is."""
+
+_ENTRIES_AFTER: Final = f"""
+    SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
+    WHERE entries.fingerprint = {_FINGERPRINT} AND seq > ? ORDER BY seq LIMIT ?
+"""
+_REMOVED_AFTER: Final = f"""
+    SELECT seq FROM removals WHERE fingerprint = {_FINGERPRINT} AND id > ? AND seq <= ?
+    UNION ALL SELECT seq FROM removals WHERE fingerprint IS NULL AND id > ? AND seq <= ?
+"""
+_LAST_OWN_REMOVAL: Final = f"""
+    SELECT MAX(
+        {_FORGOTTEN},
+        IFNULL((SELECT MAX(id) FROM removals WHERE fingerprint = {_FINGERPRINT}), 0),
+        IFNULL((SELECT MAX(id) FROM removals WHERE fingerprint IS NULL), 0)
+    )
+"""
+
+
+def are_unit(vectors: "Vectors") -> bool:
+    """Say whether all rows are of norm 1, as far as half precision tells; NaN never is."""
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))  # without a copy of the block
+    return bool((np.abs(norms - 1) < _NORM_ERROR).all())
 
 
 class Maker(Protocol):
@@ -66,6 +100,10 @@ class Embeddings:
         self._database = database
         self._encoder = encoder
         self._choices = choices
+
+    def version(self) -> int:
+        """Return a number that changes with every commit, of whichever process or thread."""
+        return self._database.version()
 
     def cached(self, image_ids: Collection[str]) -> set[str]:
         """Return those of the images that have a vector."""
@@ -152,19 +190,14 @@ class Embeddings:
         """Return what an index lacks that holds entries up to a seq and knows removals up to an id.
 
         That is: up to ``limit`` new entries by seq, their unit-norm float32 vectors of shape
-        (n, dim), the seqs up to ``after_seq`` that went, and the last removal's id. Fewer than
-        ``limit`` entries mean that there are no more.
+        (n, dim), the seqs up to ``after_seq`` that went, and the id of the last removal of this
+        fingerprint. Fewer than ``limit`` entries mean that there are no more.
         """
+        own, since = self.fingerprint, (after_removal, after_seq)
         with self._database.read() as connection:
-            rows = connection.execute(
-                f"""SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
-                WHERE entries.fingerprint = {_FINGERPRINT} AND seq > ? ORDER BY seq LIMIT ?""",
-                (self.fingerprint, after_seq, limit),
-            ).fetchall()
-            removed = connection.execute(
-                "SELECT seq FROM removals WHERE id > ? AND seq <= ?", (after_removal, after_seq)
-            ).fetchall()
-            (last,) = connection.execute("SELECT IFNULL(MAX(id), 0) FROM removals").fetchone()
+            rows = connection.execute(_ENTRIES_AFTER, (own, after_seq, limit)).fetchall()
+            removed = connection.execute(_REMOVED_AFTER, (own, *since, *since)).fetchall()
+            (last,) = connection.execute(_LAST_OWN_REMOVAL, (own, own)).fetchone()
         seqs = np.fromiter((seq for seq, _ in rows), np.int64, len(rows))
         vectors = self._vectors(b"".join(vector for _, vector in rows))
         return seqs, vectors, np.fromiter((s for (s,) in removed), np.int64, len(removed)), last
@@ -186,12 +219,12 @@ class Embeddings:
 
     def remembers(self, last_removal: int) -> bool:
         """Say whether each removal after one can still be told; if not, an index begins anew."""
-        query = "SELECT IFNULL(MIN(id), 0) <= ? FROM removals"
+        query = f"SELECT {_FORGOTTEN} <= ?"
         with self._database.read() as connection:
-            return bool(connection.execute(query, (last_removal + 1,)).fetchone()[0])
+            return bool(connection.execute(query, (self.fingerprint, last_removal)).fetchone()[0])
 
     def newest(self) -> tuple[int, int]:
-        """Return the highest seq and the highest removal's id that were ever given out."""
+        """Return the highest seq and removal's id that were ever given out, to whichever space."""
         query = "SELECT IFNULL(MAX(seq), 0) FROM sqlite_sequence WHERE name = ?"
         with self._database.read() as connection:
             seq, removal = (
@@ -269,8 +302,7 @@ class Embeddings:
                 f"encoder {self._encoder.name!r} gave vectors of shape {vectors.shape} for "
                 f"{expected}: mend the plugin"
             )
-        norms = np.linalg.norm(vectors, axis=1)
-        if not (np.abs(norms - 1) < _NORM_ERROR).all():  # also where they are not finite
+        if not are_unit(vectors):
             raise EncoderError(
                 f"encoder {self._encoder.name!r} gave vectors that are not finite or not of norm "
                 "1: try another precision or model"

@@ -2,12 +2,9 @@
 
 from typing import Final
 
-from mcp_vlsearch.cache.tables import Migrations, Tables
-from mcp_vlsearch.errors import LibraryError
+from mcp_vlsearch.cache.tables import Tables
 
-__all__ = ["STEPS", "migrate"]
-
-_SET: Final = "mcp-vlsearch"
+__all__ = ["STEPS"]
 
 
 def create_catalog(tables: Tables) -> None:
@@ -217,6 +214,25 @@ def name_library(tables: Tables) -> None:
     tables.execute("INSERT INTO library VALUES (lower(hex(randomblob(8))))")
 
 
+def tell_removals_apart(tables: Tables) -> None:
+    """Keep of which fingerprint an entry was that went: an index reads those of its own.
+
+    Older removals don't say; they count for all. ``forgotten`` is the last removal that is not told
+    any more.
+    """
+    for statement in (
+        "ALTER TABLE removals ADD COLUMN fingerprint INTEGER",
+        "CREATE INDEX removals_fingerprint ON removals (fingerprint)",
+        "DROP TRIGGER entry_removed",
+        """CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
+            INSERT INTO removals (seq, fingerprint) VALUES (OLD.seq, OLD.fingerprint);
+        END""",
+        "ALTER TABLE fingerprints ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0",
+        "UPDATE fingerprints SET forgotten = IFNULL((SELECT MIN(id) - 1 FROM removals), 0)",
+    ):
+        tables.execute(statement)
+
+
 STEPS: Final = (
     create_catalog,
     create_embeddings,
@@ -225,39 +241,5 @@ STEPS: Final = (
     free_embeddings,
     describe_spaces,
     name_library,
+    tell_removals_apart,
 )
-
-
-def migrate(tables: Tables, *, read_only: bool) -> None:
-    """Bring a database up to this version, all steps that it lacks in one transaction.
-
-    Raises :class:`LibraryError` if a newer version has written it, or if steps are missing and the
-    library is read-only.
-    """
-    migrations = Migrations(_SET)
-    for step in STEPS:
-        migrations(name=step.__name__)(step)
-    known = {step.__name__ for step in STEPS}
-    if newer := {m.name for m in migrations.applied(tables)} - known:
-        raise LibraryError(
-            f"this library was written by a newer mcp-vlsearch (it has {', '.join(sorted(newer))}):"
-            " run `pip install --upgrade mcp-vlsearch`"
-        )
-    if not migrations.pending(tables):
-        return
-    if read_only:
-        raise LibraryError(
-            "this library was written by an older mcp-vlsearch: open it once without READ_ONLY"
-        )
-    # A table that is made anew must not take what refers to it along.
-    tables.execute("PRAGMA foreign_keys = OFF")
-    # The lock comes first, so that of two processes the second finds nothing left to do.
-    tables.execute("BEGIN IMMEDIATE")
-    try:
-        migrations.apply(tables)
-        tables.commit()
-    except BaseException:
-        tables.rollback()
-        raise
-    finally:
-        tables.execute("PRAGMA foreign_keys = ON")

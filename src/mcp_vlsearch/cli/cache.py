@@ -73,6 +73,8 @@ def import_file(
             f"{result.vectors} vectors of {result.model}: {result.added} added, "
             f"{result.replaced} replaced, {result.kept} were here"
         )
+    if result.advice:
+        note(result.advice)
     return 0
 
 
@@ -108,6 +110,8 @@ def prune(
         "fingerprints": fingerprint or (),
         "thumbnails": thumbnails,
     }
+    if not any(wanted.values()):
+        note("no vectors are chosen: add --unused, --old or --fingerprint ID")
     with opened(flags) as library:
         with working() as report:
             result = library.cache.prune(**wanted, dry_run=True, report=report)

@@ -154,6 +154,6 @@ class LibraryReader(OpenLibrary):
             searcher = space.searcher(self._catalog, self._encoder, roots if is_fenced else None)
             return searcher.search(complete(space), report)
 
-        if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+        if not self._has_entries():  # which is told at once, not when the model is loaded
             return nothing_found(complete(None))
         return self._spaces.run(search, report)

@@ -7,6 +7,7 @@ import numpy as np
 
 from mcp_vlsearch.contracts import ImageFacts, Space
 from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.indexes.boundary import check_queries, check_rows, merged
 from mcp_vlsearch.indexes.milvus.collection import Collection, State
 from mcp_vlsearch.indexes.milvus.expressions import Expression, among, meeting, pushed
 from mcp_vlsearch.settings import Settings
@@ -74,13 +75,7 @@ class MilvusIndex:
         """
         if not len(seqs):
             return
-        seqs = np.ascontiguousarray(seqs, np.int64)
-        if seqs[0] <= self.last_seq or (np.diff(seqs) <= 0).any():
-            raise ValueError(f"seqs must grow, from {self.last_seq + 1} on")
-        if np.shape(vectors) != (len(seqs), self._dim):
-            raise ValueError(
-                f"vectors have the shape {np.shape(vectors)}, not {len(seqs), self._dim}"
-            )
+        seqs = check_rows(seqs, vectors, self.last_seq, self._dim)
         vectors = np.ascontiguousarray(vectors, np.float32)
         known = list(facts) or [ImageFacts()] * len(seqs)
         rows = max(_BYTES // (4 * self._dim), 1)
@@ -116,27 +111,29 @@ class MilvusIndex:
 
         Raises :class:`QueryError` if a query is not a vector of this space, or not of numbers.
         """
-        queries = np.ascontiguousarray(queries, np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self._dim or k < 1:
-            raise QueryError(f"search {k} nearest with shape {queries.shape}: dim is {self._dim}")
-        if not np.isfinite(queries).all():
-            raise QueryError("the query's vector is not made of numbers: check the encoder")
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        seqs = np.full((len(queries), k), -1, np.int64)
-        found = min(k, self._size if allowed is None else len(allowed), self._size)
-        if found > _MOST:
+        queries = check_queries(queries, k, self._dim)
+        most = min(k, self._size if allowed is None else len(allowed), self._size)
+        if most > _MOST:
             raise QueryError(f"Milvus finds {_MOST} nearest at most: ask for fewer")
-        for start in range(0, len(queries) if found else 0, _QUERIES):
-            those = slice(start, start + _QUERIES)
-            for condition in _conditions(allowed, filters):
-                hits = self._collection.search(queries[those], found, condition)
-                for row, (ids, cosines) in enumerate(hits, start):
-                    _merge(scores[row], seqs[row], cosines, ids)
-        return scores, seqs
+        conditions = _conditions(allowed, filters) if most else []
+        found = [self._found(queries, most, condition) for condition in conditions]
+        return merged(found, len(queries), k)
 
     def count(self, allowed: "Seqs | None", filters: Filters) -> int:
         """Return among how many rows a search looks."""
         return sum(self._collection.count(c) for c in _conditions(allowed, filters))
+
+    def _found(
+        self, queries: "Vectors", most: int, condition: Expression
+    ) -> "tuple[Vectors, Seqs]":
+        """Return scores and seqs that meet a condition, shape (len(queries), most); -1: none."""
+        scores = np.empty((len(queries), most), np.float32)
+        seqs = np.full((len(queries), most), -1, np.int64)
+        for start in range(0, len(queries), _QUERIES):
+            hits = self._collection.search(queries[start : start + _QUERIES], most, condition)
+            for row, (ids, cosines) in enumerate(hits, start):
+                scores[row, : len(ids)], seqs[row, : len(ids)] = cosines, ids
+        return scores, seqs
 
     def _know(self, state: State, size: int) -> None:
         self._state, self._size = state, size
@@ -177,11 +174,3 @@ def _conditions(allowed: "Seqs | None", filters: Filters | None) -> list[Express
     """Return conditions of which each row that is looked at meets exactly one."""
     meets = Expression() if filters is None else meeting(filters)
     return [meets] if allowed is None else [meets & one for one in among(np.unique(allowed))]
-
-
-def _merge(scores: "Vectors", seqs: "Seqs", more: Sequence[float], of: Sequence[int]) -> None:
-    """Put the best of what was found before and now into the place of the former."""
-    all_scores = np.concatenate([scores, np.asarray(more, np.float32)])
-    all_seqs = np.concatenate([seqs, np.asarray(of, np.int64)])
-    best = np.argsort(-all_scores, kind="stable")[: len(scores)]
-    scores[:], seqs[:] = all_scores[best], all_seqs[best]

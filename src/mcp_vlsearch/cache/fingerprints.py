@@ -12,7 +12,7 @@ from mcp_vlsearch.cache.conditions import Condition, inside
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import STORED
 
-__all__ = ["SpaceRecord", "Spaces"]
+__all__ = ["Fingerprints", "SpaceRecord"]
 
 _ALL: Final = """
     SELECT id, fingerprint, encoder, model, precision, dim, choices, searched, entries
@@ -50,7 +50,7 @@ class SpaceRecord:
     entries: int
 
 
-class Spaces:
+class Fingerprints:
     """The fingerprints of one library, in the order in which they came."""
 
     def __init__(self, database: Database) -> None:
