@@ -29,7 +29,7 @@ const look = () => {
   let is;
   try { is = condition(); } catch { is = undefined; }
   // What is true is also painted two frames later.
-  if (is) requestAnimationFrame(() => requestAnimationFrame(() => done(is)));
+  if (is) requestAnimationFrame(() => requestAnimationFrame(() => done(is instanceof Node || is)));
   else setTimeout(look, 15);
 };
 look();
