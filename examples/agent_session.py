@@ -104,7 +104,7 @@ def text_of(result: CallToolResult) -> str:
 
 async def talk(session: Session, wish: str) -> None:
     """Go from a wish to one picture, in six calls."""
-    session.say("user", f"Index my pictures. Then: do I have {wish}?")
+    session.say("user", f"Index my pictures, please. Then find this one: {wish}")
     report = (await session.call("index_images")).structured_content or {}
     session.say("server", f"{report['total_images']} images, {report['encoded']} encoded now")
     hits = await session.search("search_by_text", query=wish, top_k=12)
@@ -115,11 +115,11 @@ async def talk(session: Session, wish: str) -> None:
     session.say("user", "Yes. And did I take one of that at night?")
     alike = {"image": ids[0], "text": "but at night", "top_k": 6}
     await session.search("search_by_image", **alike)
-    session.say("user", "It was soon after the first one, the same week.")
+    session.say("user", "It was within a week of the first one.")
     day = datetime.fromisoformat(hits[0]["taken_at"])
     week = {
-        "taken_after": f"{day:%Y-%m-%d}",
-        "taken_before": f"{day + timedelta(days=7):%Y-%m-%d}",
+        "taken_after": f"{day - timedelta(days=7):%Y-%m-%d}",
+        "taken_before": f"{day + timedelta(days=8):%Y-%m-%d}",
     }
     hits = await session.search("search_by_image", **alike, filters=week)
     await session.view("that-week", [hit["image_id"] for hit in hits], "sheet")
@@ -130,7 +130,11 @@ async def talk(session: Session, wish: str) -> None:
 async def run(out: Path, count: int, seed: int) -> None:
     album = draw_album(out / "pictures", count, seed)
     rng = random.Random(seed)
-    wanted = next(scene for scene in album.values() if len(scene.items) == 2)
+    wanted = next(
+        scene
+        for scene in album.values()
+        if len(scene.items) == 2 and scene.style in ("flat", "cartoon")
+    )
     wish = caption(wanted, rng, "en", "full").text
     settings = ["--library", str(out / "library"), "--model", "storybook", "--share", "off"]
     server = StdioServerParameters(

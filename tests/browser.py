@@ -77,6 +77,7 @@ class Browser:
 
     def screenshot(self) -> bytes:
         """Return what the window shows, as PNG."""
+        self._get("screenshot")  # which brings frames' latest content to the screen
         return base64.b64decode(self._get("screenshot"))
 
     def errors(self) -> list[str]:
