@@ -83,7 +83,7 @@ def test_the_agent_session_goes_from_a_wish_to_one_picture_at_night(
             assert 500 < max(picture.size) <= 1568
     assert "Here it is: " in lines[-1]
     night = Path(lines[-1].split("Here it is: ")[1])
-    day = next(line.split()[3] for line in lines if " | 1. " in line)
+    day = next(line.split(" | 1. ")[1].split()[0] for line in lines if " | 1. " in line)
     taken = [datetime.strptime(name, "IMG_%Y%m%d_%H%M") for name in (Path(day).stem, night.stem)]
     assert timedelta(days=3) < taken[1] - taken[0] < timedelta(days=4), "the same scene's night"
 
