@@ -25,7 +25,8 @@ LAYERS = (
     ("plugins",),
     ("cache",),
     ("storybook",),
-    ("encoders", "indexes", "rewriters"),
+    ("encoders", "indexes"),
+    ("rewriters",),  # a model that writes is loaded as one that encodes
     ("core",),
     ("testing",),
     ("tools",),

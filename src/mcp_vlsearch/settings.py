@@ -131,6 +131,19 @@ class Settings(BaseModel):
         str | None, Field(description="Token for that server, such as `user:password`.")
     ] = None
     rewrite: Annotated[str, Field(description="Default rewriter.")] = "off"
+    rewrite_model: Annotated[
+        str | None,
+        Field(description="Checkpoint that the rewriter `model` runs, or that `openai` asks for."),
+    ] = None
+    rewrite_seconds: Annotated[
+        float, Field(gt=0, le=600, description="Time that one rewriting may take.")
+    ] = 20.0
+    rewrite_url: Annotated[
+        str | None, Field(description="Address of the server that the rewriter `openai` asks.")
+    ] = None
+    rewrite_token: Annotated[
+        str | None, Field(description="Bearer token for the server of that rewriter.")
+    ] = None
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
     read_only: Annotated[bool, Field(description="No tool that writes.")] = False
 

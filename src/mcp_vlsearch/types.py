@@ -292,7 +292,7 @@ class PruneReport(_Model):
     ``unused`` are vectors of images without files, ``vectors`` all that go with the fingerprints
     that were dropped, ``removals`` notes for indexes that all know them, ``thumbnails`` images
     whose small copies go. ``freed`` is the space on disk that was given back, in a dry run about
-    what it would be.
+    what it would be. ``phrasings`` are queries for which a rewriter's words were kept.
     """
 
     dry_run: bool
@@ -303,3 +303,4 @@ class PruneReport(_Model):
     thumbnails: int
     freed: int
     database_bytes: int
+    phrasings: int = 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mcp_vlsearch.cache.phrasings import Phrasings
 from mcp_vlsearch.types import ExportReport, ImportReport, LibraryStatus, PruneReport, SpaceStatus
 
 from .conftest import COLOURS, Run
@@ -128,6 +129,19 @@ def test_prune_asks_on_a_terminal(
     assert "would go: 0 vectors with 0 fingerprints, 1 of images without files" in result.err
     assert result.out.startswith("deleted: ") is answer
     assert result.err.endswith("nothing was deleted\n") is not answer
+
+
+@pytest.mark.usefixtures("indexed")
+def test_prune_forgets_what_rewriters_wrote_on_request(run: Run, tmp_path: Path) -> None:
+    known = Phrasings(tmp_path / "library")
+    known.keep("rewriter", "cat", ["A cat."])
+    assert "0 of images without files, 0 old" in run("cache", "prune", "--yes").out
+    planned = run("cache", "prune", "--phrasings", "--dry-run")
+    assert "phrasings of 1 queries, " in planned.out
+    assert known.count() == 1
+    done = run("cache", "prune", "--phrasings", "--yes", "--json")
+    assert PruneReport.model_validate_json(done.out).phrasings == 1
+    assert known.count() == 0
 
 
 def test_what_is_searched_is_not_pruned(run: Run, two: list[SpaceStatus]) -> None:

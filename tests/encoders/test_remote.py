@@ -21,6 +21,7 @@ from mcp_vlsearch.encoders import endpoint, remote_space
 from mcp_vlsearch.encoders.endpoint import CONCURRENT, Endpoint
 from mcp_vlsearch.encoders.remote import RemoteEncoder
 from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, SettingsError, UnreachableError
+from mcp_vlsearch.files import write_whole
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.testing import check_encoder
 from tests.encoders.tiny import one_line, photo
@@ -311,12 +312,11 @@ def met_at_once(library: Path, *spaces: Any, monkeypatch: pytest.MonkeyPatch) ->
     """Have several processes meet new spaces, all before one of them has written what it found."""
     settings = Settings(library=library)
     all_here = threading.Barrier(len(spaces))
-    write = remote_space.write_whole
 
     def write_together(path: Path, text: str) -> None:
         with suppress(threading.BrokenBarrierError):  # as it should: one after the other
             all_here.wait(0.2)
-        write(path, text)
+        write_whole(path, text)
 
     monkeypatch.setattr(remote_space, "write_whole", write_together)
     with ThreadPoolExecutor(len(spaces)) as pool:

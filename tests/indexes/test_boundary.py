@@ -29,7 +29,8 @@ def test_rows_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_rows_that_are_right_come_back_as_whole_numbers_of_64_bits() -> None:
     seqs = check_rows(np.array([4, 9], np.int32), np.zeros((2, DIM), np.float32), 3, DIM)
-    assert (seqs.tolist(), seqs.dtype) == ([4, 9], np.int64)
+    assert seqs.tolist() == [4, 9]
+    assert seqs.dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,8 @@ def test_rows_that_are_right_come_back_as_whole_numbers_of_64_bits() -> None:
 def test_queries_that_are_no_vectors_of_the_space_are_refused(queries: Any, k: int) -> None:
     with pytest.raises(QueryError):
         check_queries(queries, k, DIM)
-    assert check_queries(np.zeros((2, DIM)), 1, DIM).dtype == np.float32
+    doubles: Any = np.zeros((2, DIM))
+    assert check_queries(doubles, 1, DIM).dtype == np.float32
 
 
 def test_the_best_of_all_places_come_first_and_gaps_last() -> None:
@@ -63,5 +65,6 @@ def test_the_best_of_all_places_come_first_and_gaps_last() -> None:
 def test_nothing_found_is_told_in_full(queries: int) -> None:
     scores, seqs = merged([], queries, 3)
     assert (scores.shape, seqs.shape) == ((queries, 3), (queries, 3))
-    assert (scores.dtype, seqs.dtype) == (np.float32, np.int64)
+    assert scores.dtype == np.float32
+    assert seqs.dtype == np.int64
     assert (seqs == -1).all()

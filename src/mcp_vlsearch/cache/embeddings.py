@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from mcp_vlsearch.cache import removals
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.removals import Removals
 from mcp_vlsearch.contracts import ImageFacts
 from mcp_vlsearch.errors import EncoderError
 
@@ -27,40 +29,21 @@ _NORM_ERROR: Final = 1e-2
 _TRIES: Final = 4
 """Seqs looked up for each vector of a sample."""
 
-_LAST_REMOVAL: Final = "IFNULL((SELECT seq FROM sqlite_sequence WHERE name = 'removals'), 0)"
-"""The last removal of all that there ever was."""
-
 # Should an index remember the fingerprint from before it was dropped, then it begins anew.
 _DESCRIBE: Final = f"""
     INSERT INTO fingerprints (
         fingerprint, encoder, model, precision, dim, created_at, choices, forgotten
     )
     VALUES (
-        :fingerprint, :encoder, :model, :precision, :dim, :created_at, :choices, {_LAST_REMOVAL}
+        :fingerprint, :encoder, :model, :precision, :dim, :created_at, :choices, {removals.LAST}
     )
     ON CONFLICT (fingerprint) DO UPDATE SET choices = excluded.choices WHERE choices IS NULL
 """
 
 _FINGERPRINT: Final = "(SELECT id FROM fingerprints WHERE fingerprint = ?)"
-_FORGOTTEN: Final = f"""
-    IFNULL((SELECT forgotten FROM fingerprints WHERE fingerprint = ?), {_LAST_REMOVAL})
-"""
-"""The last removal that is not told any more: of a fingerprint that is not there, none is."""
-
 _ENTRIES_AFTER: Final = f"""
     SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
     WHERE entries.fingerprint = {_FINGERPRINT} AND seq > ? ORDER BY seq LIMIT ?
-"""
-_REMOVED_AFTER: Final = f"""
-    SELECT seq FROM removals WHERE fingerprint = {_FINGERPRINT} AND id > ? AND seq <= ?
-    UNION ALL SELECT seq FROM removals WHERE fingerprint IS NULL AND id > ? AND seq <= ?
-"""
-_LAST_OWN_REMOVAL: Final = f"""
-    SELECT MAX(
-        {_FORGOTTEN},
-        IFNULL((SELECT MAX(id) FROM removals WHERE fingerprint = {_FINGERPRINT}), 0),
-        IFNULL((SELECT MAX(id) FROM removals WHERE fingerprint IS NULL), 0)
-    )
 """
 
 
@@ -97,6 +80,7 @@ class Embeddings:
         self, database: Database, encoder: Maker, choices: Mapping[str, Any] | None = None
     ) -> None:
         self.fingerprint = encoder.fingerprint
+        self.removals = Removals(database, encoder.fingerprint)
         self._database = database
         self._encoder = encoder
         self._choices = choices
@@ -140,7 +124,8 @@ class Embeddings:
         with self._database.write() as tables:
             self.describe()
             tables.conn.executemany(
-                f"INSERT OR REPLACE INTO failures VALUES (?, {_FINGERPRINT}, ?)",
+                f"""INSERT INTO failures VALUES (?, {_FINGERPRINT}, ?)
+                ON CONFLICT (image_id, fingerprint) DO UPDATE SET error = excluded.error""",
                 [(image_id, self.fingerprint, error) for image_id, error in errors.items()],
             )
 
@@ -193,14 +178,13 @@ class Embeddings:
         (n, dim), the seqs up to ``after_seq`` that went, and the id of the last removal of this
         fingerprint. Fewer than ``limit`` entries mean that there are no more.
         """
-        own, since = self.fingerprint, (after_removal, after_seq)
         with self._database.read() as connection:
-            rows = connection.execute(_ENTRIES_AFTER, (own, after_seq, limit)).fetchall()
-            removed = connection.execute(_REMOVED_AFTER, (own, *since, *since)).fetchall()
-            (last,) = connection.execute(_LAST_OWN_REMOVAL, (own, own)).fetchone()
+            given = self.fingerprint, after_seq, limit
+            rows = connection.execute(_ENTRIES_AFTER, given).fetchall()
+            removed, last = self.removals.after(after_removal, after_seq)
         seqs = np.fromiter((seq for seq, _ in rows), np.int64, len(rows))
         vectors = self._vectors(b"".join(vector for _, vector in rows))
-        return seqs, vectors, np.fromiter((s for (s,) in removed), np.int64, len(removed)), last
+        return seqs, vectors, removed, last
 
     def facts(self, seqs: "Seqs") -> list[ImageFacts]:
         """Return what filters may ask of each entry's image; nothing of entries that went."""
@@ -219,9 +203,7 @@ class Embeddings:
 
     def remembers(self, last_removal: int) -> bool:
         """Say whether each removal after one can still be told; if not, an index begins anew."""
-        query = f"SELECT {_FORGOTTEN} <= ?"
-        with self._database.read() as connection:
-            return bool(connection.execute(query, (self.fingerprint, last_removal)).fetchone()[0])
+        return self.removals.are_told(last_removal)
 
     def newest(self) -> tuple[int, int]:
         """Return the highest seq and removal's id that were ever given out, to whichever space."""

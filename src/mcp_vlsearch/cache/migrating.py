@@ -13,7 +13,7 @@ __all__ = ["migrate"]
 logger = logging.getLogger(__name__)
 
 _SET: Final = "mcp-vlsearch"
-_SLOW: Final = frozenset({"count_rows", "free_embeddings"})
+_SLOW: Final = frozenset({"count_rows", "free_embeddings", "count_lacking"})
 """Steps that go through all rows."""
 _LARGE: Final = 256 * 2**20
 """Bytes of a database from which on they take some seconds."""

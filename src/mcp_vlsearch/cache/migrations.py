@@ -2,6 +2,11 @@
 
 from typing import Final
 
+from mcp_vlsearch.cache.migrations_counts import (
+    count_changes_of_copies,
+    count_lacking,
+    count_rows,
+)
 from mcp_vlsearch.cache.tables import Tables
 
 __all__ = ["STEPS"]
@@ -110,65 +115,6 @@ def index_filters(tables: Tables) -> None:
         tables.execute(statement)
 
 
-def count_rows(tables: Tables) -> None:
-    """Count files, images and entries as they come and go: a large library takes long to count.
-
-    ``counted_folders`` has the number of files at or below certain folders, ``low`` and ``high``
-    being the bounds of the paths below.
-    """
-    for statement in (
-        """CREATE TABLE totals (
-            files INTEGER NOT NULL,
-            failed INTEGER NOT NULL,
-            images INTEGER NOT NULL
-        )""",
-        "INSERT INTO totals SELECT COUNT(*), COUNT(error), COUNT(DISTINCT image_id) FROM files",
-        """CREATE TABLE counted_folders (
-            path TEXT PRIMARY KEY,
-            low TEXT NOT NULL,
-            high TEXT NOT NULL,
-            files INTEGER NOT NULL
-        ) WITHOUT ROWID""",
-        """CREATE TRIGGER file_added_counted AFTER INSERT ON files BEGIN
-            UPDATE totals SET files = files + 1, failed = failed + (NEW.image_id IS NULL),
-                images = images + (NEW.image_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM files WHERE image_id = NEW.image_id AND path <> NEW.path
-                ));
-            UPDATE counted_folders SET files = files + 1
-            WHERE path = NEW.path OR (low <= NEW.path AND high > NEW.path);
-        END""",
-        """CREATE TRIGGER file_removed_counted AFTER DELETE ON files BEGIN
-            UPDATE totals SET files = files - 1, failed = failed - (OLD.image_id IS NULL),
-                images = images - (OLD.image_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM files WHERE image_id = OLD.image_id
-                ));
-            UPDATE counted_folders SET files = files - 1
-            WHERE path = OLD.path OR (low <= OLD.path AND high > OLD.path);
-        END""",
-        """CREATE TRIGGER file_changed_counted AFTER UPDATE OF image_id ON files
-        WHEN OLD.image_id IS NOT NEW.image_id BEGIN
-            UPDATE totals SET
-                failed = failed + (NEW.image_id IS NULL) - (OLD.image_id IS NULL),
-                images = images + (NEW.image_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM files WHERE image_id = NEW.image_id AND path <> NEW.path
-                )) - (OLD.image_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM files WHERE image_id = OLD.image_id
-                ));
-        END""",
-        "ALTER TABLE fingerprints ADD COLUMN entries INTEGER NOT NULL DEFAULT 0",
-        """UPDATE fingerprints SET entries = (
-            SELECT COUNT(*) FROM entries WHERE fingerprint = fingerprints.id
-        )""",
-        """CREATE TRIGGER entry_added_counted AFTER INSERT ON entries BEGIN
-            UPDATE fingerprints SET entries = entries + 1 WHERE id = NEW.fingerprint;
-        END""",
-        """CREATE TRIGGER entry_removed_counted AFTER DELETE ON entries BEGIN
-            UPDATE fingerprints SET entries = entries - 1 WHERE id = OLD.fingerprint;
-        END""",
-    ):
-        tables.execute(statement)
-
-
 def free_embeddings(tables: Tables) -> None:
     """Let a vector be there before its picture: another machine may have made it.
 
@@ -242,4 +188,6 @@ STEPS: Final = (
     describe_spaces,
     name_library,
     tell_removals_apart,
+    count_changes_of_copies,  # after each step that makes ``files`` anew: its triggers go with it
+    count_lacking,
 )

@@ -98,6 +98,9 @@ def prune(
         bool,
         typer.Option("--thumbnails", help="Small copies of pictures; they are made when needed."),
     ] = False,
+    phrasings: Annotated[
+        bool, typer.Option("--phrasings", help="What rewriters wrote for queries.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     json: WithJson = False,
@@ -109,6 +112,7 @@ def prune(
         "old": old,
         "fingerprints": fingerprint or (),
         "thumbnails": thumbnails,
+        "phrasings": phrasings,
     }
     if not any(wanted.values()):
         note("no vectors are chosen: add --unused, --old or --fingerprint ID")
@@ -162,9 +166,10 @@ def _is_wanted(planned: "PruneReport") -> bool:
 def _said(result: "PruneReport") -> str:
     about = "would go: " if result.dry_run else "deleted: "
     freed = "about " if result.dry_run else ""
+    written = f"phrasings of {result.phrasings} queries, " if result.phrasings else ""
     return (
         f"{about}{result.vectors} vectors with {len(result.fingerprints)} fingerprints, "
-        f"{result.unused} of images without files, {result.removals} old notes for indexes, "
-        f"thumbnails of {result.thumbnails} images; "
+        f"{result.unused} of images without files, {written}{result.removals} old notes for "
+        f"indexes, thumbnails of {result.thumbnails} images; "
         f"{freed}{result.freed / 2**20:.1f} MiB freed of {result.database_bytes / 2**20:.1f}"
     )

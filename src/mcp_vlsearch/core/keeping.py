@@ -6,6 +6,7 @@ from typing import Final
 
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
+from mcp_vlsearch.cache.phrasings import Phrasings
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pruning import named, plan, prune, told
 from mcp_vlsearch.core.spaces import go_over, pinned, tell_spaces
@@ -33,11 +34,13 @@ class Keeper:
         settings: Settings,
         database: Database,
         thumbnails: Thumbnails,
+        phrasings: Phrasings,
         must_write: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._database = database
         self._thumbnails = thumbnails
+        self._phrasings = phrasings
         self._spaces = Fingerprints(database)
         self._must_write = must_write
 
@@ -85,6 +88,7 @@ class Keeper:
         old: bool = False,
         fingerprints: Sequence[str] = (),
         thumbnails: bool = False,
+        phrasings: bool = False,
         dry_run: bool = False,
         report: ProgressCallback = silent,
     ) -> PruneReport:
@@ -93,7 +97,7 @@ class Keeper:
         ``unused`` are those of images without files, ``old`` those of fingerprints that were
         searched before; others are named. What is searched keeps every vector of an image with a
         file. With ``thumbnails``, all small copies of pictures go, with ``unused`` those of images
-        without files. Raises :class:`LibraryError`.
+        without files. ``phrasings`` are what rewriters wrote. Raises :class:`LibraryError`.
         """
         self._must_write()
         with writer_lock(self._settings.library, report):
@@ -107,8 +111,12 @@ class Keeper:
                 thumbnails=thumbnails,
             )
             if dry_run:
-                return told(planned, self._database, planned.bytes, dry_run=True)
-            return prune(self._settings, self._database, self._thumbnails, planned, report)
+                result = told(planned, self._database, planned.bytes, dry_run=True)
+                count = self._phrasings.count() if phrasings else 0
+            else:
+                result = prune(self._settings, self._database, self._thumbnails, planned, report)
+                count = self._phrasings.clear() if phrasings else 0
+            return result.model_copy(update={"phrasings": count})
 
     def use(self, fingerprint: str, report: ProgressCallback = silent) -> SpaceStatus:
         """Let the library search a fingerprint that it has, from now on, whatever that lacks.

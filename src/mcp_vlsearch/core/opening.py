@@ -12,6 +12,7 @@ from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.following import followed
 from mcp_vlsearch.core.memo import Memo
 from mcp_vlsearch.core.overview import overview
+from mcp_vlsearch.core.rewriting import Rewriting
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.spaces import SpaceSlot
 from mcp_vlsearch.core.thumbnails import Thumbnails
@@ -40,6 +41,7 @@ class OpenLibrary:
         self._encoder = EncoderSlot(
             settings, make_encoder, lambda given: followed(given, self._database)
         )
+        self._rewriting = Rewriting(settings)
         self._spaces = SpaceSlot(settings, self._database, self._catalog, self._encoder)
         self._thumbnails = Thumbnails(settings.library, is_read_only=settings.read_only)
 
@@ -73,8 +75,9 @@ class OpenLibrary:
         self._database.close()
 
     def warm_up(self) -> None:
-        """Start loading the model in the background."""
+        """Start loading the model in the background, and that of the rewriter if there is one."""
         self._encoder.warm_up()
+        self._rewriting.warm_up()
 
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""

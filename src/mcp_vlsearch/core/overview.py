@@ -54,7 +54,7 @@ def overview(
         files=counts.files,
         failed=counts.failed,
         encoder=encoder,
-        index=_index(settings, database, catalog, opened, spaces, visible),
+        index=_index(settings, database, opened, spaces, visible),
         spaces=spaces,
         database_bytes=database.bytes(),
         version=VERSION,
@@ -81,7 +81,6 @@ def _stored_kind(settings: Settings, database: Database, now: SpaceStatus) -> st
 def _index(
     settings: Settings,
     database: Database,
-    catalog: Catalog,
     opened: OpenSpace | None,
     spaces: Sequence[SpaceStatus],
     visible: Sequence[str] | None,
@@ -94,5 +93,5 @@ def _index(
     status = opened.index.status()
     if visible is None:
         return status
-    vectors = len(catalog.seqs_below(visible, opened.index.fingerprint))
+    vectors = sum(space.vectors for space in spaces if space.state == "searched")
     return status.model_copy(update={"vectors": vectors})

@@ -129,7 +129,7 @@ class SpaceSlot:
                     embeddings,
                     index,
                     Sample(embeddings),
-                    Fence(self._catalog, encoder.fingerprint),
+                    Fence(self._catalog, embeddings),
                     Allowed(self._catalog, encoder.fingerprint),
                     Memo(self._catalog.version, embeddings.any),
                 )
