@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClosingIndex",
-    "ComposingEncoder",
     "Encoder",
     "FilteringIndex",
     "ImageFacts",
@@ -52,11 +51,11 @@ class Query:
 class Encoder(Protocol):
     """Turns images and queries into unit-norm float32 vectors of one space.
 
-    All attributes are known after construction, which must be cheap; weights are read by
-    :meth:`load`. ``fingerprint`` changes whenever the vectors would. ``batch_size`` is how many
-    images :meth:`encode_images` takes at best in one call. Calls never overlap, for the library
-    serialises them; only :meth:`target_size` is called from several threads at once, and meanwhile.
-    One that has more to do to a picture before the device can work is a :class:`PreparingEncoder`.
+    Attributes are known after construction, which must be cheap; :meth:`load` reads the weights.
+    ``fingerprint`` changes whenever vectors would, ``batch_size`` is the best number of images for
+    :meth:`encode_images`. Calls never overlap; only :meth:`target_size` comes from any thread, at
+    any time. One with more to do to a picture ahead is a :class:`PreparingEncoder`; one that makes
+    nothing of a picture and a text together has one attribute more, ``composes``, which is false.
     """
 
     name: str
@@ -119,17 +118,6 @@ class PreparingEncoder(Encoder, Protocol[_P]):
     def encode_images(self, images: Sequence[Image.Image | _P]) -> Vectors:
         """Return one vector per picture; prepared ones and others may come together."""
         ...
-
-
-@runtime_checkable
-class ComposingEncoder(Encoder, Protocol):
-    """An encoder that says whether it makes sense of a picture and a text together; none must.
-
-    Where ``composes`` is false, the library has picture and text of a composed query encoded one by
-    one and puts the vectors together itself. An encoder that does not say is given both at once.
-    """
-
-    composes: bool
 
 
 @dataclass(frozen=True)

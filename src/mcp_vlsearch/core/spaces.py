@@ -9,7 +9,7 @@ from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
-from mcp_vlsearch.contracts import ComposingEncoder, Encoder
+from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.allowed import Allowed
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence
@@ -43,7 +43,7 @@ class OpenSpace:
     @property
     def composes(self) -> bool:
         """Whether the encoder is given picture and text of a composed query together."""
-        return not isinstance(self.encoder, ComposingEncoder) or self.encoder.composes
+        return bool(getattr(self.encoder, "composes", True))
 
 
 class SpaceSlot:
