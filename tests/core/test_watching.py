@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mcp_vlsearch.core import noticing, watched, watching
+from mcp_vlsearch.core import digest, noticing, watched, watching
 from mcp_vlsearch.core.changes import Change, told
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress, silent
@@ -477,17 +477,16 @@ def test_a_file_that_fails_is_not_tried_over_and_over(
     monkeypatch.setattr(indexed, "index", counted)
     monkeypatch.setattr(indexed, "news", looked)
     locked = paint(photos / "locked.png", 20)
-    monkeypatch.setattr(
-        "mcp_vlsearch.core.digest._FLAGS", os.O_RDONLY | os.O_DIRECTORY
-    )  # so that reading fails in a way that may pass
+    flags = digest._FLAGS
+    monkeypatch.setattr(digest, "_FLAGS", os.O_RDONLY | os.O_DIRECTORY)  # which may pass
     with watch(indexed) as one:
         one.until(lambda: one.totals() == {"failed": 1})
         for _ in range(20):
             assert looks.acquire(timeout=PATIENCE)
         assert runs == ["run"]
-        monkeypatch.undo()
+        monkeypatch.setattr(digest, "_FLAGS", flags)
         paint(locked, 21)
-        one.until(lambda: indexed._catalog.image_of(str(locked)))
+        one.until(lambda: one.totals().get("encoded") == 1)
 
 
 def test_a_long_run_stops_between_batches(

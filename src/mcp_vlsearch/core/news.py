@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.cache.listing import Listing
-from mcp_vlsearch.cache.spaces import Spaces
 from mcp_vlsearch.core.comparing import Comparer
 from mcp_vlsearch.core.following import followed, space_for
 from mcp_vlsearch.core.progress import ProgressCallback
@@ -42,7 +42,7 @@ def look(
     A path that is neither there nor known is no news. What was encoded is told by the database, for
     the vectors that a search by these settings looks at.
     """
-    space = space_for(followed(settings, database), Spaces(database).all())
+    space = space_for(followed(settings, database), Fingerprints(database).all())
     listing = Listing(database, space.fingerprint if space else "")
     there = [path for path in paths if os.path.lexists(path) or catalog.file_count(path)]
     found = Comparer(roots, catalog, listing, report).compare(there, recursive=True, force=False)
