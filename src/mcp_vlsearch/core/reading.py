@@ -10,6 +10,7 @@ from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.fence import check_folder
 from mcp_vlsearch.core.fuse import fuse
+from mcp_vlsearch.core.news import News, look
 from mcp_vlsearch.core.opening import OpenLibrary
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
@@ -163,6 +164,13 @@ class LibraryReader(OpenLibrary):
         ends = accumulate(len(phrased) for phrased in texts)
         return [fuse(vectors[end - len(t) : end]) for t, end in zip(texts, ends, strict=True)]
 
+    def news(self, paths: Sequence[str], report: ProgressCallback = silent) -> News:
+        """Say what an index run over paths (resolved, below the roots) would read or forget.
+
+        Neither the model nor the lock is needed for that, and paths need not exist.
+        """
+        return look(self.settings, self._database, self._catalog, self._roots(), paths, report)
+
     def _search(
         self,
         bare: SearchRequest,
@@ -183,4 +191,6 @@ class LibraryReader(OpenLibrary):
 
         if not self._has_entries():  # which is told at once, not when the model is loaded
             return nothing_found(complete(None))
+        if bare.texts:
+            self._encoder.warm_up()  # while the index is read
         return self._spaces.run(search, report)
