@@ -40,6 +40,7 @@ BUILT_IN: Final[dict[Group, dict[str, str]]] = {
         "index_images": "mcp_vlsearch.tools.index_images:register",
         "search_by_text": "mcp_vlsearch.tools.search_by_text:register",
         "search_by_image": "mcp_vlsearch.tools.search_by_image:register",
+        "view_images": "mcp_vlsearch.tools.view_images:register",
         "library_status": "mcp_vlsearch.tools.library_status:register",
         "remove_images": "mcp_vlsearch.tools.remove_images:register",
     },
@@ -83,7 +84,9 @@ def resolve(group: Group, name: str) -> Callable[..., Any]:
     plugins = available(group)
     if name not in plugins:
         names = sorted({*plugins, *(("off",) if group == "rewriters" else ())})
-        raise PluginError(f"no {group[:-1]} is called {name!r}; there are: {', '.join(names)}")
+        raise PluginError(
+            f"no {group[:-1]} is called {name!r}; there are: {', '.join(names)}: give one"
+        )
     return plugins[name].load()
 
 

@@ -15,6 +15,7 @@ from mcp_vlsearch.core.overview import overview
 from mcp_vlsearch.core.rewriting import Rewriting
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.spaces import SpaceSlot
+from mcp_vlsearch.core.thumbnails import Thumbnails
 from mcp_vlsearch.settings import Settings, load_settings
 from mcp_vlsearch.types import LibraryStatus
 
@@ -42,6 +43,7 @@ class OpenLibrary:
         )
         self._rewriting = Rewriting(settings)
         self._spaces = SpaceSlot(settings, self._database, self._catalog, self._encoder)
+        self._thumbnails = Thumbnails(settings.library, is_read_only=settings.read_only)
 
     @classmethod
     def open(cls, library: str | Path | None = None, **flags: Any) -> Self:
@@ -76,6 +78,10 @@ class OpenLibrary:
         """Start loading the model in the background, and that of the rewriter if there is one."""
         self._encoder.warm_up()
         self._rewriting.warm_up()
+
+    def roots(self) -> list[str]:
+        """Return the roots as they are now, resolved and sorted."""
+        return self._roots().folders
 
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""
