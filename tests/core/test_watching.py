@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import watchfiles
 
 from mcp_vlsearch.core import digest, noticing, watched, watching
 from mcp_vlsearch.core.changes import Change, told
@@ -423,7 +424,7 @@ def test_the_systems_limit_of_watches_is_told(photos: Path) -> None:
 def test_a_folder_that_may_not_be_listened_to_is_rescanned_with_its_root(
     indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listen = noticing.watch
+    listen = watchfiles.watch
 
     def deny(*folders: str, ignore_permission_denied: bool, **options: Any) -> Any:
         if not ignore_permission_denied:
