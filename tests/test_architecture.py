@@ -18,7 +18,7 @@ PACKAGE = Path(mcp_vlsearch.__file__).parent
 # From the ground up; a module may import its own layer's folder and what stands below it.
 LAYERS = (
     ("errors", "files", "formats", "leaving", "memory", "version"),
-    ("types",),
+    ("configuration", "types"),
     ("settings",),
     ("contracts",),
     ("plugins",),
@@ -170,6 +170,7 @@ def test_every_library_that_is_imported_is_a_declared_dependency() -> None:
     declared = {re.split(r"[\W]*[<>=\[]", line)[0].lower().replace("-", "_") for line in lines}
     packages = {
         "PIL": "pillow",
+        "cv2": "opencv_python_headless",
         "faiss": "faiss_cpu",
         "pydantic_core": "pydantic",
         "grpc": "grpcio",

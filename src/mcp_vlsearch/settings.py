@@ -1,7 +1,6 @@
 """Settings: flags beat environment beats the library's ``config.toml`` beats defaults."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -15,6 +14,7 @@ from pydantic import (
     ValidationError,
 )
 
+from mcp_vlsearch.configuration import CONFIG_FILE, ENVIRONMENT_PREFIX, explain, read_config
 from mcp_vlsearch.errors import SettingsError
 from mcp_vlsearch.files import write_whole
 
@@ -25,6 +25,7 @@ __all__ = [
     "Device",
     "Pooling",
     "Precision",
+    "Prepare",
     "Rewrite",
     "Settings",
     "Share",
@@ -36,15 +37,13 @@ __all__ = [
     "pin_encoder",
 ]
 
-ENVIRONMENT_PREFIX: Final = "MCP_VLSEARCH_"
-CONFIG_FILE: Final = "config.toml"
 BUILT_IN_MODEL: Final = "storybook"
 DEFAULT_ENCODER: Final = "qwen3-vl"
 DEFAULT_MODEL: Final = "Qwen/Qwen3-VL-Embedding-2B"
 
 PINNED: Final = (
     "encoder", "model", "encoder_url", "precision", "dim", "max_pixels", "pooling",
-    "image_instruction",
+    "image_instruction", "prepare",
 )  # fmt: skip
 """What ``index`` writes into ``config.toml``: the choices that vectors depend on."""
 OF_A_MODEL: Final = ("precision", "dim", "max_pixels", "pooling", "image_instruction")
@@ -61,6 +60,7 @@ _IDLE: Final = {
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Pooling = Literal["auto", "last", "mean"]
+Prepare = Literal["off", "scans"]
 Share = Literal["auto", "off"]
 Rewrite = Literal["off", "template", "model"]
 
@@ -105,6 +105,15 @@ class Settings(BaseModel):
     image_instruction: Annotated[str, Field(description="Instruction that images carry.")] = (
         "Represent the user's input."
     )
+    prepare: Annotated[
+        Prepare, Field(description="What is done to pictures first: `scans` mends scanned text.")
+    ] = "off"
+    pdf_pages: Annotated[
+        int, Field(ge=1, le=10_000, description="Pages per PDF at most, from the first on.")
+    ] = 100
+    video_moments: Annotated[
+        int, Field(ge=1, le=1_000, description="Moments per video at most.")
+    ] = 24
     batch_size: Annotated[
         int | None, Field(ge=1, le=4096, description="Images per encoder call.")
     ] = None
@@ -153,14 +162,14 @@ def load_settings(
     library = given.get("library") or from_environment.get("library") or _default_library()
     library = _absolute(Path(library))
     chosen = {**from_environment, **given}
-    from_file = _fitting(_read_config(library / CONFIG_FILE), chosen)
+    from_file = _fitting(read_config(library / CONFIG_FILE), chosen)
     values = {**from_file, **chosen, "library": library}
     if "model" in values:
         values["model"] = _model(str(values["model"]))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, given, from_environment, library)) from error
+        raise SettingsError(explain(error, given, from_environment, library)) from error
     roots = tuple(_absolute(root) for root in settings.roots)
     settings = _with(
         settings, {"roots": roots}, settings.model_fields_set - set(PINNED) | chosen.keys()
@@ -176,7 +185,7 @@ def follow_pin(settings: Settings) -> Settings:
     So a server goes over to another model with its library. Raises :class:`SettingsError`.
     """
     chosen = _chosen(settings)
-    pinned = _fitting(_read_config(settings.library / CONFIG_FILE), chosen)
+    pinned = _fitting(read_config(settings.library / CONFIG_FILE), chosen)
     values = {
         name: pinned.get(name, Settings.model_fields[name].default)
         for name in PINNED
@@ -187,7 +196,7 @@ def follow_pin(settings: Settings) -> Settings:
     try:
         checked = Settings.model_validate({**dict(settings), **values})
     except ValidationError as error:
-        raise SettingsError(_explain(error, {}, {}, settings.library)) from error
+        raise SettingsError(explain(error, {}, {}, settings.library)) from error
     update = {name: getattr(checked, name) for name in values}
     return _with(settings, update, settings.model_fields_set)
 
@@ -207,7 +216,7 @@ def open_choices(settings: Settings) -> set[str]:
 
     None are open for the model that ``config.toml`` pins: there, what it leaves out means defaults.
     """
-    config, chosen = _read_config(settings.library / CONFIG_FILE), _chosen(settings)
+    config, chosen = read_config(settings.library / CONFIG_FILE), _chosen(settings)
     if is_pinned(settings.library) and _is_of(config, chosen):
         return set()
     return set(OF_A_MODEL) - chosen.keys() - _fitting(config, chosen).keys()
@@ -215,7 +224,7 @@ def open_choices(settings: Settings) -> set[str]:
 
 def is_pinned(library: Path) -> bool:
     """Say whether the library's ``config.toml`` names an encoder or a model."""
-    return not {"encoder", "model"}.isdisjoint(_read_config(library / CONFIG_FILE))
+    return not {"encoder", "model"}.isdisjoint(read_config(library / CONFIG_FILE))
 
 
 def pin_encoder(settings: Settings) -> None:
@@ -287,33 +296,3 @@ def _default_library() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("mcp-vlsearch", appauthor=False)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except NotADirectoryError as error:
-        raise SettingsError(f"{path.parent} is not a directory: give another --library") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} can't be read ({error}): mend or delete it") from error
-    values.pop("library", None)
-    return values
-
-
-def _explain(
-    error: ValidationError,
-    flags: Mapping[str, Any],
-    environment: Mapping[str, Any],
-    library: Path,
-) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else "?"
-    if name in flags:
-        where = f"--{name.replace('_', '-')}"
-    elif name in environment:
-        where = ENVIRONMENT_PREFIX + name.upper()
-    else:
-        where = f"{name!r} in {library / CONFIG_FILE}"
-    return f"{where}: {first['msg']} (got {first['input']!r})"

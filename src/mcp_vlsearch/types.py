@@ -233,7 +233,10 @@ class SpaceStatus(_Model):
 
 
 class LibraryStatus(_Model):
-    """What the library holds and what it runs on."""
+    """What the library holds and what it runs on.
+
+    ``not_read`` are the kinds of files that can't be read here, each with what to install.
+    """
 
     library: str
     roots: list[RootStatus]
@@ -245,6 +248,7 @@ class LibraryStatus(_Model):
     spaces: list[SpaceStatus]
     database_bytes: int
     version: str
+    not_read: list[str] = []
 
 
 class RemoveReport(_Model):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from mcp_vlsearch.cache.migrations_parts import hold_parts
 from mcp_vlsearch.cache.tables import Migrations, Tables
 from mcp_vlsearch.errors import LibraryError
 
@@ -225,6 +226,7 @@ STEPS: Final = (
     free_embeddings,
     describe_spaces,
     name_library,
+    hold_parts,
 )
 
 

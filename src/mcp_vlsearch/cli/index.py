@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import counted, note, opened, print_json, print_table, settings_from
-from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
+from mcp_vlsearch.cli.options import ENCODING, PARTS, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
 from mcp_vlsearch.errors import CancelledError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["index"]
 
 
-@takes(flags=only(*ENCODING))
+@takes(flags=only(*ENCODING, *PARTS))
 def index(
     paths: Annotated[
         list[Path] | None,

@@ -50,6 +50,9 @@ def search(
     min_relevance: Annotated[
         LeastRelevance, typer.Option(help="Leave out weaker hits.")
     ] = LeastRelevance.ANY,
+    group: Annotated[
+        bool, typer.Option("--group", help="Only the best page or moment of each file.")
+    ] = False,
     json: WithJson = False,
     filters: dict[str, Any],
     flags: dict[str, Any],
@@ -63,6 +66,7 @@ def search(
         "top_k": top_k,
         "filters": _filters(filters),
         "min_relevance": min_relevance.value,
+        "group_by_file": group,
     }
     with opened(flags) as library, working() as report:
         if image is not None:

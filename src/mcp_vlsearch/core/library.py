@@ -78,6 +78,7 @@ class Library(LibraryReader):
             if not self._catalog.any_entry():
                 pin_encoder(follow_pin(self.settings))
             indexer = Indexer(
+                self.settings,
                 self._database,
                 self._catalog,
                 space.embeddings,

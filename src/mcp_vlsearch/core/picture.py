@@ -1,17 +1,22 @@
-"""The picture that a search is given: a path under a root, an image id, or its bytes in base64."""
+"""The picture that a caller means: a path under a root, an image id, or its bytes in base64."""
 
 import base64
 import binascii
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.digest import image_id, read_file
+from mcp_vlsearch.core.parted import is_parted, open_parted
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.errors import ImageError, QueryError, RootError
 
-__all__ = ["MAX_BASE64", "GivenPicture", "find_picture", "read_known"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["MAX_BASE64", "GivenPicture", "find_picture", "open_known", "read_known"]
 
 MAX_BASE64: Final = 64 * 2**20
 """Characters of base64 at most: pictures of 48 MiB."""
@@ -31,7 +36,7 @@ class GivenPicture:
 
 
 def find_picture(given: str, roots: Roots, catalog: Catalog) -> GivenPicture:
-    """Return the picture that a caller means.
+    """Return the picture that a caller means; of a file with several images it is the first.
 
     Raises :class:`QueryError` if it is none of the forms, :class:`RootError` if it is a path
     outside the roots, :class:`ImageError` if it can't be read.
@@ -54,8 +59,29 @@ def find_picture(given: str, roots: Roots, catalog: Catalog) -> GivenPicture:
         return _from_base64(given)
     if given.startswith("/9j/"):  # a JPEG in base64 looks like an absolute path
         return _from_base64(given)
-    data = read_file(roots.check(given))
+    path = roots.check(given)
+    if is_parted(path):
+        return GivenPicture(_first_of(path, catalog), None)
+    data = read_file(path)
     return GivenPicture(image_id(data), data)
+
+
+def open_known(digest: str, roots: Roots, catalog: Catalog) -> "Image.Image":
+    """Return an image that the library knows, upright, RGB, in its full size.
+
+    A page or a moment is made anew from any file that holds it. Raises :class:`ImageError` if there
+    is none that can be read, :class:`MissingExtraError` if that takes a package that is not there.
+    """
+    part = catalog.parts.part(digest)
+    if part is None:
+        return open_upright(read_known(digest, roots, catalog))
+    for path in catalog.paths_of(digest):
+        try:
+            with open_parted(roots.check(path)) as (_, reader):
+                return reader().picture(part).image
+        except (ImageError, RootError):
+            continue
+    raise _unreadable(digest)
 
 
 def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
@@ -68,7 +94,20 @@ def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
             return read_file(roots.check(path))
         except (ImageError, RootError):
             continue
-    raise ImageError(f"no file of image {digest} can be read any more: index its folder again")
+    raise _unreadable(digest)
+
+
+def _unreadable(digest: str) -> ImageError:
+    return ImageError(f"no file of image {digest} can be read any more: index its folder again")
+
+
+def _first_of(path: str, catalog: Catalog) -> str:
+    """Return the first image of a file with several. Raises :class:`QueryError`."""
+    record = catalog.known(path, False).get(path)
+    images = catalog.parts.of(record.image_id) if record and record.image_id else ()
+    if not images:
+        raise QueryError(f"{path} is not indexed: index it, or give the image_id of a part of it")
+    return images[0]
 
 
 def _from_base64(text: str) -> GivenPicture:

@@ -12,7 +12,7 @@ from mcp_vlsearch.core.fence import check_folder
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.opening import OpenLibrary
 from mcp_vlsearch.core.phrasings import phrasings
-from mcp_vlsearch.core.picture import find_picture, read_known
+from mcp_vlsearch.core.picture import find_picture, open_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.searching import SearchRequest, check_top_k, nothing_found
@@ -40,6 +40,7 @@ class LibraryReader(OpenLibrary):
         rewrite: str | None = None,
         filters: Filters = NO_FILTERS,
         min_relevance: MinRelevance = "any",
+        group_by_file: bool = False,
         report: ProgressCallback = silent,
     ) -> SearchResult:
         """Find pictures that a text describes. Raises :class:`QueryError`."""
@@ -49,6 +50,7 @@ class LibraryReader(OpenLibrary):
             top_k=top_k,
             filters=filters,
             min_relevance=min_relevance,
+            group_by_file=group_by_file,
         )
         return self._search(request, self._roots(), lambda _: request, report)
 
@@ -60,6 +62,7 @@ class LibraryReader(OpenLibrary):
         top_k: int = 10,
         filters: Filters = NO_FILTERS,
         min_relevance: MinRelevance = "any",
+        group_by_file: bool = False,
         report: ProgressCallback = silent,
     ) -> SearchResult:
         """Find pictures like a given one: a path under a root, an image id, or base64.
@@ -75,16 +78,16 @@ class LibraryReader(OpenLibrary):
             top_k=top_k,
             filters=filters,
             min_relevance=min_relevance,
+            group_by_file=group_by_file,
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
             known = None if space is None or bare.texts else space.embeddings.vector(given.image_id)
             if known is not None:
                 return replace(bare, vector=known)
-            data = given.data
-            if data is None:
-                data = read_known(given.image_id, roots, self._catalog)
-            return replace(bare, image=open_upright(data))
+            if given.data is not None:
+                return replace(bare, image=open_upright(given.data))
+            return replace(bare, image=open_known(given.image_id, roots, self._catalog))
 
         return self._search(bare, roots, complete, report)
 

@@ -8,11 +8,14 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from heapq import heappop, heappush
 from itertools import islice
 from typing import Final, NamedTuple
 
-__all__ = ["PICTURE_SUFFIXES", "Files", "Scan", "ScannedFile", "is_passed_by"]
+from mcp_vlsearch.core.parted import parted_suffixes
+
+__all__ = ["PICTURE_SUFFIXES", "Files", "Scan", "ScannedFile", "is_passed_by", "is_picture"]
 
 _SUFFIXES: Final = """
 .apng .avif .avifs .blp .bmp .bw .cur .dcx .dds .dib .fit .fits .flc .fli .ftc .ftu .gbr .gif
@@ -22,8 +25,7 @@ _SUFFIXES: Final = """
 """
 PICTURE_SUFFIXES: Final = frozenset(_SUFFIXES.split())
 """Suffixes of the formats that :mod:`mcp_vlsearch.core.decode` opens. Not those that need another
-program (EPS, WMF) or hold more than pictures (PDF, MPEG)."""
-_QUICKLY: Final = PICTURE_SUFFIXES | {suffix.upper() for suffix in PICTURE_SUFFIXES}
+program (EPS, WMF)."""
 
 _SKIPPED: Final = frozenset({"@eaDir", "__MACOSX", "Thumbs.db"})
 """What other programs leave beside pictures."""
@@ -150,7 +152,7 @@ class Scan:
             return
         try:
             if entry.is_file(follow_symlinks=False):
-                if _is_picture(name) and (name.isascii() or self._nameable(name, start)):
+                if is_picture(name) and (name.isascii() or self._nameable(name, start)):
                     status = entry.stat(follow_symlinks=False)
                     files[start + name] = status.st_size, status.st_mtime_ns
             elif _is_link(entry):
@@ -158,7 +160,7 @@ class Scan:
             elif entry.is_dir(follow_symlinks=False):
                 if self._recursive and not is_passed_by(name) and self._nameable(name, start):
                     folders.append(start + name)
-            elif _is_picture(name):
+            elif is_picture(name):
                 self._take(start + name, entry.stat(follow_symlinks=False), files)
         except FileNotFoundError:
             pass  # it went away since the folder was listed
@@ -177,7 +179,7 @@ class Scan:
                 self._unreadable(start + name, error)
             return
         is_folder = stat.S_ISDIR(status.st_mode)
-        wanted = self._recursive if is_folder else _is_picture(name)
+        wanted = self._recursive if is_folder else is_picture(name)
         if not wanted or is_passed_by(name) or not self._nameable(name, start):
             return
         if not allowed:
@@ -262,9 +264,16 @@ def _end(folder: str) -> str:
     return folder.rstrip(os.sep) + chr(ord(os.sep) + 1)
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Say whether a file holds pictures that can be read here, by its name."""
     suffix = name[name.rfind(".") :]
-    return suffix in _QUICKLY or suffix.lower() in PICTURE_SUFFIXES
+    return suffix in _suffixes() or suffix.lower() in _suffixes()
+
+
+@cache
+def _suffixes() -> frozenset[str]:
+    suffixes = PICTURE_SUFFIXES | parted_suffixes()
+    return suffixes | {suffix.upper() for suffix in suffixes}
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

@@ -15,6 +15,7 @@ from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence
 from mcp_vlsearch.core.filters import compile_filters
 from mcp_vlsearch.core.fuse import exclude, fuse
+from mcp_vlsearch.core.grouping import best_of_each_file
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pushing import Pushing
@@ -37,7 +38,8 @@ class SearchRequest:
     """What to search for, and which hits count.
 
     ``texts`` are phrasings of one wish, the original first. ``image`` is a picture to go with them
-    (a composed query), ``vector`` a ready one, shape (dim,), in place of both.
+    (a composed query), ``vector`` a ready one, shape (dim,), in place of both. ``group_by_file``
+    keeps the best image of each file.
     """
 
     texts: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ class SearchRequest:
     top_k: int = 10
     filters: Filters = field(default_factory=Filters)
     min_relevance: MinRelevance = "any"
+    group_by_file: bool = False
 
 
 def check_top_k(request: SearchRequest) -> None:
@@ -102,9 +105,19 @@ class Searcher:
         filtering = Pushing(index, request.filters)
         allowed = self._allowed(filtering.rest, inside)
         searched = filtering.count(allowed)
-        scores, seqs = filtering.search(vector[None], min(request.top_k, max(searched, 1)), allowed)
+        most = max(searched, 1)
+
+        def find(k: int) -> "tuple[Vectors, Seqs]":
+            scores, seqs = filtering.search(vector[None], k, allowed)
+            return scores[0], seqs[0]
+
+        if request.group_by_file:
+            files = self._catalog.parts.sources
+            scores, seqs = best_of_each_file(find, files, request.top_k, most)
+        else:
+            scores, seqs = find(min(request.top_k, most))
         background = Background.of(self._sample.scores(vector, index), len(index))
-        hits = self._describe(scores[0], seqs[0], background)
+        hits = self._describe(scores, seqs, background)
         return SearchResult(
             queries=list(request.texts),
             hits=[hit for hit in hits if reaches(hit.relevance, request.min_relevance)],

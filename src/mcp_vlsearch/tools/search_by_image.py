@@ -13,6 +13,7 @@ from mcp_vlsearch.tools._parameters import (
     NO_FILTERS,
     READS,
     FiltersParameter,
+    GroupParameter,
     MinRelevanceParameter,
     TopK,
 )
@@ -53,6 +54,7 @@ def register(server: MCPServer, library: Library) -> None:
         top_k: TopK = 10,
         filters: FiltersParameter = NO_FILTERS,
         min_relevance: MinRelevanceParameter = "any",
+        group_by_file: GroupParameter = False,
     ) -> SearchResult:
         return await call(
             ctx,
@@ -62,6 +64,7 @@ def register(server: MCPServer, library: Library) -> None:
                 top_k=top_k,
                 filters=filters,
                 min_relevance=min_relevance,
+                group_by_file=group_by_file,
                 report=report,
             ),
         )

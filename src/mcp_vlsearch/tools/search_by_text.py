@@ -12,6 +12,7 @@ from mcp_vlsearch.tools._parameters import (
     NO_FILTERS,
     READS,
     FiltersParameter,
+    GroupParameter,
     MinRelevanceParameter,
     TopK,
 )
@@ -27,6 +28,7 @@ sofa" finds more than "dog"). If a query is short or ambiguous, send other phras
 `filters`, not into the query.
 Hits come best first, with paths to give to the user. Trust `relevance` more than `score`: when \
 all hits are "weak", the library probably has no such picture; say so, or try another phrasing. \
+`part` says which page of a PDF ("page=3") or which second of a video ("t=12.5") a hit is. \
 With `total_images` 0 nothing is indexed yet."""
 
 
@@ -53,6 +55,7 @@ def register(server: MCPServer, library: Library) -> None:
         ] = None,
         filters: FiltersParameter = NO_FILTERS,
         min_relevance: MinRelevanceParameter = "any",
+        group_by_file: GroupParameter = False,
     ) -> SearchResult:
         return await call(
             ctx,
@@ -64,6 +67,7 @@ def register(server: MCPServer, library: Library) -> None:
                 rewrite=rewrite,
                 filters=filters,
                 min_relevance=min_relevance,
+                group_by_file=group_by_file,
                 report=report,
             ),
         )
