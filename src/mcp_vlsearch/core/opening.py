@@ -10,6 +10,7 @@ from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.following import followed
+from mcp_vlsearch.core.mending import mended
 from mcp_vlsearch.core.overview import overview
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.spaces import SpaceSlot
@@ -35,7 +36,7 @@ class OpenLibrary:
         self._database = Database(settings.library / _DATABASE, read_only=settings.read_only)
         self._catalog = Catalog(self._database)
         self._encoder = EncoderSlot(
-            settings, make_encoder, lambda given: followed(given, self._database)
+            settings, mended(make_encoder), lambda given: followed(given, self._database)
         )
         self._spaces = SpaceSlot(settings, self._database, self._catalog, self._encoder)
 
