@@ -18,13 +18,15 @@ PACKAGE = Path(mcp_vlsearch.__file__).parent
 # From the ground up; a module may import its own layer's folder and what stands below it.
 LAYERS = (
     ("errors", "files", "formats", "leaving", "memory", "version"),
-    ("configuration", "types"),
+    ("types",),
     ("settings",),
+    ("pins",),
     ("contracts",),
     ("plugins",),
     ("cache",),
     ("storybook",),
-    ("encoders", "indexes", "rewriters"),
+    ("encoders", "indexes"),
+    ("rewriters",),  # a model that writes is loaded as one that encodes
     ("core",),
     ("testing",),
     ("tools",),

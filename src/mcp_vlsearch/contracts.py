@@ -26,6 +26,7 @@ __all__ = [
     "Encoder",
     "FilteringIndex",
     "ImageFacts",
+    "ModelRewriter",
     "Prepared",
     "PreparingEncoder",
     "Query",
@@ -33,6 +34,7 @@ __all__ = [
     "SharedIndex",
     "Space",
     "StoredIndex",
+    "TellingIndex",
     "VectorIndex",
 ]
 
@@ -194,6 +196,15 @@ class SharedIndex(VectorIndex, Protocol):
         ...
 
 
+@runtime_checkable
+class TellingIndex(VectorIndex, Protocol):
+    """An index that can say what is stored without taking it up."""
+
+    def stored_kind(self) -> str | None:
+        """Return the kind of what is stored, as :attr:`kind` would be then; None if nothing is."""
+        ...
+
+
 class ImageFacts(NamedTuple):
     """What filters ask of an image itself; it never changes while the image has its seq.
 
@@ -282,5 +293,28 @@ class QueryRewriter(Protocol):
     name: str
 
     def rewrite(self, query: str) -> list[str]:
-        """Return up to a handful of phrasings in the query's own language, without the original."""
+        """Return up to a handful of phrasings in the query's own language, without the original.
+
+        Nothing is added to what the query says. A query that it can't improve gets none. Raises
+        :class:`RewriterError`; then the original is searched alone.
+        """
+        ...
+
+
+@runtime_checkable
+class ModelRewriter(QueryRewriter, Protocol):
+    """A rewriter that has a model write, which takes time: what it wrote is kept.
+
+    ``fingerprint`` is known after construction and changes whenever the phrasings would. Both may
+    take a while, but not longer than the settings allow; calls come from different threads and
+    never overlap.
+    """
+
+    fingerprint: str
+
+    def load(self) -> None:
+        """Read the weights, if there are any here; later calls do nothing.
+
+        Raises :class:`CheckpointError` where there can't be any.
+        """
         ...

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mcp_vlsearch.cache import migrations
 from mcp_vlsearch.cache.catalog import Catalog, FileRecord, ImageInfo
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.migrations_parts import hold_parts
 
 from .conftest import Shelf, unit
 
@@ -97,7 +98,7 @@ def test_a_source_is_whole_unless_it_is_to_be_read_again(shelf: Shelf) -> None:
 def test_a_library_from_before_parts_keeps_its_files_images_and_counts(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = migrations.STEPS.index(migrations.hold_parts)
+    before = migrations.STEPS.index(hold_parts)
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "STEPS", migrations.STEPS[:before])
         database = Database(file)

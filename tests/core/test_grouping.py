@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mcp_vlsearch.core.grouping import best_of_each_file
 
@@ -15,7 +16,7 @@ def test_it_is_what_sorting_all_images_would_give(
     order = sorted(range(len(images)), key=lambda seq: -images[seq][1])
     asked = []
 
-    def search(k: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def search(k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         asked.append(k)
         best = [*order[:k], *[-1] * (k - len(order))]
         scores = [images[seq][1] if seq >= 0 else -np.inf for seq in best]
@@ -34,10 +35,10 @@ def test_it_is_what_sorting_all_images_would_give(
 
 
 def test_no_more_is_searched_than_needed() -> None:
-    def search(k: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def search(k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         if k > 3:
             pytest.fail("three files were found with three images")
-        return np.arange(k, 0, -1, np.float32), np.arange(k)
+        return np.arange(k, 0, -1).astype(np.float32), np.arange(k)
 
     _, seqs = best_of_each_file(search, lambda s: {n: str(n) for n in s}, 3, 1000)
     assert seqs.tolist() == [0, 1, 2]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.contracts import Prepared, PreparingEncoder, Query
@@ -47,7 +48,7 @@ class AheadEncoder(MosaicEncoder):
         assert image.size == self.target_size(*image.size)
         return _Packed(image)
 
-    def encode_images(self, images: Sequence[Image.Image | _Packed]) -> np.ndarray:  # type: ignore[type-arg,override]
+    def encode_images(self, images: Sequence[Image.Image | _Packed]) -> NDArray[np.float32]:
         return super().encode_images([i.image if isinstance(i, _Packed) else i for i in images])
 
 

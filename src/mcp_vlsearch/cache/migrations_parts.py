@@ -10,9 +10,13 @@ def hold_parts(tables: Tables) -> None:
 
     A picture that is a file by itself is its own source. Pages and moments have the id of their
     file's bytes, under which no image is. Of such a file an ``error`` may tell that some parts have
-    no image, beside those that have one. So ``files`` is made anew, which takes its triggers along;
-    in place of its reference to ``images``, triggers hold that a file's images are described first.
+    no image, beside those that have one. So ``files`` is made anew, and what triggers it had of
+    other steps; in place of its reference to ``images``, triggers hold that a file's images are
+    described first.
     """
+    triggers = tables.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'files'"
+    ).fetchall()
     for statement in (
         "ALTER TABLE images ADD COLUMN source TEXT NOT NULL DEFAULT ''",
         "UPDATE images SET source = image_id",
@@ -33,8 +37,15 @@ def hold_parts(tables: Tables) -> None:
         "CREATE INDEX files_modified ON files (mtime_ns, image_id)",
         *_RULES,
         *_COUNTS,
+        *(sql for name, sql in triggers if name not in _MADE_ANEW),
     ):
         tables.execute(statement)
+
+
+_MADE_ANEW = {
+    *("file_removed", "file_changed"),
+    *("file_added_counted", "file_removed_counted", "file_changed_counted"),
+}
 
 
 _UNDESCRIBED = """NEW.image_id IS NOT NULL

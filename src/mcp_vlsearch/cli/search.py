@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import UsageError, counted, note, opened, print_json, print_table
-from mcp_vlsearch.cli.options import ENCODING, FILTERS, WithJson, only, takes
+from mcp_vlsearch.cli.options import ENCODING, FILTERS, REWRITING, WithJson, only, takes
 from mcp_vlsearch.cli.progress import working
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class LeastRelevance(StrEnum):
     STRONG = "strong"
 
 
-@takes(filters=FILTERS, flags=only(*ENCODING, "rewrite"))
+@takes(filters=FILTERS, flags=only(*ENCODING, *REWRITING))
 def search(
     text: Annotated[
         str | None, typer.Argument(metavar="[TEXT]", help="What the picture shows.")

@@ -12,6 +12,8 @@ __all__ = ["MAX_FILE_BYTES", "digest_of", "image_id", "open_file", "part_id", "r
 MAX_FILE_BYTES: Final = 512 * 2**20
 """Larger files are refused: several are in memory at once."""
 
+_BLOCK: Final = 2**20
+
 # A FIFO that nobody writes to would block open() without O_NONBLOCK; regular files ignore it.
 _FLAGS: Final = (
     os.O_RDONLY
@@ -33,7 +35,9 @@ def digest_of(file: BinaryIO) -> str:
     Raises :class:`ImageError` with ``retry`` where the system refuses to read it.
     """
     try:
-        digest = hashlib.file_digest(file, "sha256")
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK):
+            digest.update(block)
         file.seek(0)
     except OSError as error:
         raise _unreadable(error) from error

@@ -136,7 +136,8 @@ def _drawn(page: pypdfium2.PdfPage, size: tuple[int, int]) -> Image.Image:
             raise ImageError(f"the page takes more than {PAGE_SECONDS:.0f} s to draw")
         if status != pdfium.FPDF_RENDER_DONE:
             raise ImageError("the page is damaged")
-        return bitmap.to_pil().convert("RGB").copy()
+        drawn: Image.Image = bitmap.to_pil()
+        return drawn.convert("RGB").copy()  # out of the bitmap's memory
     finally:
         bitmap.close()
 

@@ -125,9 +125,10 @@ def _ink(grey: Grey) -> Mask | None:
     around = max(15, min(height, width) // 16) | 1
     ground = cv2.medianBlur(cv2.resize(grey, (max(1, width // 4), max(1, height // 4))), 31)
     ground = cv2.resize(ground, (width, height)).astype(np.int16)
-    mask = cv2.adaptiveThreshold(
+    dark = cv2.adaptiveThreshold(
         grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, around, 12
-    ).astype(bool)
+    )
+    mask: Mask = np.asarray(dark, bool)
     share = mask.mean()
     if not _INK[0] <= share <= _INK[1]:
         return None
@@ -184,7 +185,7 @@ def _is_in_lines(straight: Mask) -> bool:
 
 
 def _profile(ink: Mask) -> NDArray[np.float64]:
-    return ink.sum(axis=1).astype(np.float64)
+    return np.asarray(ink.sum(axis=1), np.float64)
 
 
 def _bands(profile: NDArray[np.float64], share: float) -> list[tuple[int, int]]:

@@ -22,10 +22,10 @@ from mcp_vlsearch.contracts import (
     Encoder,
     PreparingEncoder,
     Query,
-    QueryRewriter,
     Space,
     VectorIndex,
 )
+from mcp_vlsearch.testing.rewriters import check_rewriter
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
@@ -83,26 +83,6 @@ def check_encoder(encoder: Encoder, *, tolerance: float = 5e-3) -> None:
     assert encoder.encode_queries([Query()]).shape == (1, encoder.dim), (
         "an empty query has a vector"
     )
-
-
-def check_rewriter(rewriter: QueryRewriter) -> None:
-    """Check that a rewriter gives a handful of further phrasings for any query."""
-    assert isinstance(rewriter, QueryRewriter), "a rewriter has a name and rewrite()"
-    assert rewriter.name, "a rewriter has a name"
-    for query in (
-        "cat",
-        "猫",
-        "two dogs on a beach at sunset, seen from above",
-        "?!",
-        "a" * 2000,
-        "",
-    ):
-        phrasings = rewriter.rewrite(query)
-        shown = f"rewrite({query[:20]!r}) gave {phrasings!r}"
-        assert isinstance(phrasings, list), f"{shown}: not a list"
-        assert all(isinstance(p, str) and p.strip() for p in phrasings), f"{shown}: blank phrasings"
-        assert query not in phrasings, f"{shown}: the original is searched anyway"
-        assert len(set(phrasings)) == len(phrasings) <= 10, f"{shown}: repeated or too many"
 
 
 class _PlainSearch:
