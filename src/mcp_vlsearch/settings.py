@@ -114,7 +114,7 @@ class Settings(BaseModel):
         "Represent the user's input."
     )
     prepare: Annotated[
-        Prepare, Field(description="What is done to pictures first: `scans` mends scanned text.")
+        Prepare, Field(description="What is done to pictures before they are encoded.")
     ] = "off"
     pdf_pages: Annotated[
         int, Field(ge=1, le=10_000, description="Pages per PDF at most, from the first on.")

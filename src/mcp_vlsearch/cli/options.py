@@ -93,7 +93,7 @@ SETTINGS: Final[dict[str, object]] = {
     "prepare": _setting(
         str,
         "--prepare",
-        "What is done to pictures first: off, or scans, which mends scanned text.",
+        "What is done to pictures before they are encoded: off, scans.",
         "NAME",
     ),
     "pdf_pages": _setting(int, "--pdf-pages", "Pages per PDF at most, from the first on.", "N"),
