@@ -111,7 +111,8 @@ class IndexReport(_Model):
 
     ``scanned`` is the sum of ``added``, ``updated``, ``moved``, ``unchanged`` and ``failed``. Among
     the failed are links and folders that were found but could not be looked into, and roots that
-    are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100.
+    are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100, and
+    among them files that have some broken parts but did not fail, such as a PDF with a torn page.
     """
 
     scanned: int

@@ -3,6 +3,9 @@
 import base64
 import io
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from mcp_vlsearch.core.progress import Progress
 from mcp_vlsearch.errors import CancelledError, ImageError, MissingExtraError, QueryError
 from mcp_vlsearch.types import Filters, Hit, IndexReport
 from tests.core.mosaic import MosaicEncoder
-from tests.core.test_indexing import changes
+from tests.core.test_indexing import REPOSITORY, changes
 from tests.parted_files import BLUE, GREEN, LOCKED, RED, scene, write_pdf, write_video
 
 pytestmark = pytest.mark.end_to_end
@@ -260,6 +263,28 @@ def test_a_long_pdf_comes_in_batches_and_goes_on_where_it_was_stopped(
     assert changes(report) == expected
     assert library.status().images == 50
     assert is_consistent(library)
+
+
+def test_a_process_that_is_killed_in_the_middle_of_a_pdf_leaves_no_half_of_it(
+    library: Library, photos: Path
+) -> None:
+    write_pdf(photos / "a long one.pdf", [(255 - 5 * n, 5 * n, 0) for n in range(40)])
+    library.index([photos / "0.png"])
+    folder = library.settings.library
+    program = f"""
+from mcp_vlsearch.plugins import BUILT_IN
+BUILT_IN["encoders"]["mosaic"] = "tests.core.mosaic:MosaicEncoder"
+from mcp_vlsearch.core.library import Library
+with Library.open({str(folder)!r}, encoder="mosaic", model="dies:6") as library:
+    library.index()
+"""
+    killed = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert is_consistent(library)
+    assert not [hit for hit in found(library, RED, top_k=50) if hit.part]
+    report = library.index()
+    assert report.from_cache >= 12
+    assert (report.total_images, is_consistent(library)) == (50, True)
 
 
 def test_the_number_of_pages_and_moments_is_bounded_by_settings(

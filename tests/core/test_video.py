@@ -127,6 +127,15 @@ def test_a_long_video_is_entered_where_a_look_is_wanted(
     assert len(decoded) < 100  # of 3000 frames
 
 
+def test_between_key_frames_is_looked_for_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", [(scene(n), 3.0) for n in range(4)], key_frames=1000)
+    assert len(times(path)) == 4
+    monkeypatch.setattr(video, "WALK_SECONDS", 0.0)
+    assert times(path) == [0.0]
+
+
 def test_looking_ends_when_its_time_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,7 @@ class PdfFile:
         with _turn, _explained():
             self._document = pypdfium2.PdfDocument(_Source(file))
             self._pages = len(self._document)
-            self._taken_at = _taken_at(self._document.get_metadata_value("CreationDate"))
+            self._taken_at = _taken_at(self._document)
 
     def parts(self, most: int) -> tuple[str, ...]:
         """Return the first pages: ``page=1`` and so on."""
@@ -142,9 +142,12 @@ def _drawn(page: pypdfium2.PdfPage, size: tuple[int, int]) -> Image.Image:
         bitmap.close()
 
 
-def _taken_at(text: str) -> str | None:
-    """Return a date as PDF writes it (ISO 32000-1, 7.9.4) in ISO 8601; None if it is none."""
-    match = _DATE.match(text)
+def _taken_at(document: pypdfium2.PdfDocument) -> str | None:
+    """Return when a PDF was made, in ISO 8601; None if it does not say (ISO 32000-1, 7.9.4)."""
+    try:
+        match = _DATE.match(document.get_metadata_value("CreationDate"))
+    except (pypdfium2.PdfiumError, ValueError):  # its text is damaged
+        return None
     if not match:
         return None
     *numbers, hours, minutes, utc = match.groups()

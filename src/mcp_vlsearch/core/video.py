@@ -26,7 +26,7 @@ from mcp_vlsearch.core.decode import Decoded
 from mcp_vlsearch.core.scenes import Look, moments
 from mcp_vlsearch.errors import ImageError
 
-__all__ = ["FRAME_SECONDS", "LOOK_SECONDS", "MAX_FRAME_PIXELS", "VideoFile"]
+__all__ = ["FRAME_SECONDS", "LOOK_SECONDS", "MAX_FRAME_PIXELS", "WALK_SECONDS", "VideoFile"]
 
 LOOK_SECONDS: Final = 60.0
 """Longest time for looking through a video; what was seen by then has to do."""
@@ -41,7 +41,10 @@ _LOOKS: Final = 240
 _STEP: Final = 0.5
 """Seconds between two looks, at least."""
 _SPARSE: Final = 2.0
-"""Where key frames are further apart, in seconds, the frames between them are decoded, too."""
+"""Where key frames are further apart, in seconds, the frames between them are decoded, too, unless
+looks are as far apart as a quarter of that."""
+WALK_SECONDS: Final = 20.0
+"""Longest time for decoding between key frames; then they have to do."""
 _SMALL: Final = (32, 18)
 """Width and height of what is compared."""
 _CLOSE: Final = 6e-4
@@ -78,10 +81,14 @@ class VideoFile:
                 metadata_errors="replace",
                 io_open=_refuse,
             )
+        try:
             self._stream = self._moving_pictures()
-            self._stream.codec_context.thread_count = 1  # several files are read at once
-            self._base: Fraction = self._stream.time_base or Fraction(1, av.time_base)
-            self._start = float((self._stream.start_time or 0) * self._base)
+        except ImageError:
+            self.close()
+            raise
+        self._stream.codec_context.thread_count = 1  # several files are read at once
+        self._base: Fraction = self._stream.time_base or Fraction(1, av.time_base)
+        self._start = float((self._stream.start_time or 0) * self._base)
 
     def parts(self, most: int) -> tuple[str, ...]:
         """Return the moments at which what is seen changes: ``t=12.5`` and so on, in seconds."""
@@ -138,14 +145,17 @@ class VideoFile:
 
         A long video is not decoded as a whole: it is entered where a look is wanted.
         """
-        until = time.monotonic() + LOOK_SECONDS
+        began = time.monotonic()
+        until = began + LOOK_SECONDS
         seconds = self._seconds()
         step = _STEP if seconds == np.inf else max(_STEP, seconds / _LOOKS)
+        sparse = max(_SPARSE, 4 * step)
         wanted, last = 0.0, -np.inf
         while wanted <= seconds:
             for moment, frame in self._frames(wanted, until):
                 is_new = moment > last + _CLOSE
-                if not is_new and wanted - moment <= _SPARSE:
+                may_walk = seconds == np.inf or time.monotonic() - began < WALK_SECONDS
+                if not is_new and (wanted - moment <= sparse or not may_walk):
                     wanted += step
                     break
                 if is_new and (frame.key_frame or last == -np.inf or moment >= wanted):
