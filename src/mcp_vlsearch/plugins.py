@@ -40,6 +40,7 @@ BUILT_IN: Final[dict[Group, dict[str, str]]] = {
         "index_images": "mcp_vlsearch.tools.index_images:register",
         "search_by_text": "mcp_vlsearch.tools.search_by_text:register",
         "search_by_image": "mcp_vlsearch.tools.search_by_image:register",
+        "view_images": "mcp_vlsearch.tools.view_images:register",
         "library_status": "mcp_vlsearch.tools.library_status:register",
         "remove_images": "mcp_vlsearch.tools.remove_images:register",
     },

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,7 +20,7 @@ from mcp_vlsearch.core.picture import open_known
 from mcp_vlsearch.core.progress import Progress
 from mcp_vlsearch.errors import CancelledError, ImageError, MissingExtraError, QueryError
 from mcp_vlsearch.types import Filters, Hit, IndexReport
-from tests.core.mosaic import MosaicEncoder
+from tests.core.mosaic import MosaicEncoder, vector_of
 from tests.core.test_indexing import REPOSITORY, changes
 from tests.parted_files import BLUE, GREEN, LOCKED, RED, scene, write_pdf, write_video
 
@@ -398,3 +399,27 @@ def test_pages_stay_where_the_extra_goes(
     request.getfixturevalue("no_extras")
     assert changes(library.index()) == {"unchanged": 10}
     assert first(library, RED) == ("book.pdf", "page=1")
+
+
+def test_pages_and_moments_are_seen_with_their_place(library: Library, photos: Path) -> None:
+    book = write_pdf(photos / "book.pdf", PAGES)
+    write_video(photos / "film.mp4", [(scene(60), 2.0)])
+    library.index()
+    page = found(library, BLUE)[0].image_id
+    moment = found(library, RED, filters=Filters(format="MP4"))[0].image_id
+    for _ in range(2):  # decoded, then from the thumbnails
+        view = library.view([page, moment, str(book)], layout="single")
+        shown = [Image.open(io.BytesIO(image.jpeg)).convert("RGB") for image in view.images]
+        assert [image.name for image in view.images] == [
+            "book.pdf (page=3)",
+            "film.mp4 (t=0)",
+            "book.pdf (page=1)",
+        ]
+        for picture, colour in zip((shown[0], shown[2]), (BLUE, RED), strict=True):
+            assert np.abs(np.asarray(picture).reshape(-1, 3).mean(axis=0) - colour).max() < 8
+        assert float(vector_of(shown[1]) @ vector_of(scene(60))) > 0.98
+    write_pdf(photos / "book.pdf", [GREEN] * 7)
+    shutil.rmtree(library.settings.library / "thumbnails", ignore_errors=True)
+    assert "changed since it was indexed" in library.view([page, moment]).images[0].error
+    new = write_pdf(photos / "new.pdf", PAGES)
+    assert "is not indexed" in library.view([str(new), moment]).images[0].error

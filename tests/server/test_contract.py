@@ -6,6 +6,7 @@ import pytest
 from mcp import Client, Tool
 from pydantic import BaseModel
 
+from mcp_vlsearch.gallery import URI
 from mcp_vlsearch.server import build_server
 from mcp_vlsearch.types import IndexReport, LibraryStatus, RemoveReport, SearchResult
 
@@ -33,6 +34,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "filters": {},
         "min_relevance": "any",
     },
+    "view_images": {"images": REQUIRED, "layout": "sheet"},
     "library_status": {},
     "remove_images": {"paths": REQUIRED},
 }
@@ -116,6 +118,19 @@ async def test_hints_say_what_a_tool_does_to_the_library(tools: dict[str, Tool],
     assert hints.open_world_hint is False
     assert tools[name].title
     assert 100 < len(tools[name].description or "") < 800
+
+
+async def test_the_tool_that_shows_pictures_has_no_data(tools: dict[str, Tool]) -> None:
+    """Clients leave pictures out where there is data."""
+    assert tools["view_images"].output_schema is None
+    properties = tools["view_images"].input_schema["properties"]
+    assert (properties["images"]["minItems"], properties["images"]["maxItems"]) == (1, 50)
+    assert properties["layout"]["enum"] == ["sheet", "single"]
+
+
+async def test_searches_name_the_gallery_and_nothing_else_does(tools: dict[str, Tool]) -> None:
+    uris = {name: tool.meta["ui"]["resourceUri"] for name, tool in tools.items() if tool.meta}
+    assert uris == dict.fromkeys(("search_by_text", "search_by_image"), URI)
 
 
 async def test_a_read_only_server_has_no_tool_that_writes(make_library: MakeLibrary) -> None:

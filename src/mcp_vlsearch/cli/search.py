@@ -1,15 +1,26 @@
 """``search``: find pictures by text, by a picture, or by both together."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcp_vlsearch.cli.frame import UsageError, counted, note, opened, print_json, print_table
-from mcp_vlsearch.cli.options import ENCODING, FILTERS, REWRITING, WithJson, only, takes
+from mcp_vlsearch.cli.options import (
+    ENCODING,
+    FILTERS,
+    REWRITING,
+    WithJson,
+    given_path,
+    only,
+    takes,
+)
 from mcp_vlsearch.cli.progress import working
+from mcp_vlsearch.files import write_whole
 
 if TYPE_CHECKING:
+    from mcp_vlsearch.core.library import Library
     from mcp_vlsearch.types import Filters, SearchResult
 
 __all__ = ["LeastRelevance", "search"]
@@ -53,6 +64,14 @@ def search(
     group: Annotated[
         bool, typer.Option("--group", help="Only the best page or moment of each file.")
     ] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the first 50 hits as a contact sheet, numbered by rank (JPEG).",
+            metavar="FILE",
+            parser=given_path,
+        ),
+    ] = None,
     json: WithJson = False,
     filters: dict[str, Any],
     flags: dict[str, Any],
@@ -62,6 +81,8 @@ def search(
         raise UsageError("give TEXT, --image PATH, or both")
     if image is not None and (alternative or exclude or flags["rewrite"]):
         raise UsageError("--alternative, --exclude and --rewrite go with TEXT alone")
+    if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg"):
+        raise UsageError(f"--sheet: give a file that ends in .jpg (got {sheet.name!r})")
     common: dict[str, Any] = {
         "top_k": top_k,
         "filters": _filters(filters),
@@ -79,11 +100,27 @@ def search(
                 report=report,
                 **common,
             )
+        if sheet is not None:
+            _write_sheet(library, result, sheet)
     if json:
         print_json(result)
     else:
         _show(result)
     return 0
+
+
+def _write_sheet(library: "Library", result: "SearchResult", file: Path) -> None:
+    hits = result.hits[:50]
+    if not hits:
+        note(f"no hits: {file} is not written")
+        return
+    remarks = [f"{hit.score:.3f} · {hit.relevance}" for hit in hits]
+    view = library.view([hit.image_id for hit in hits], remarks=remarks)
+    try:
+        write_whole(file, view.sheet)
+    except OSError as error:
+        raise UsageError(f"--sheet: {file} can't be written: {error.strerror}") from error
+    note(f"contact sheet: {file}")
 
 
 def _filters(given: dict[str, Any]) -> "Filters":

@@ -21,6 +21,7 @@ from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
+    from mcp_vlsearch.core.viewing import Layout, View
 
 __all__ = ["LibraryReader"]
 
@@ -102,6 +103,27 @@ class LibraryReader(OpenLibrary):
             return replace(bare, image=open_known(given.image_id, roots, self._catalog))
 
         return self._search(bare, roots, complete, report)
+
+    def view(
+        self,
+        images: Sequence[str],
+        *,
+        layout: "Layout" = "sheet",
+        remarks: Sequence[str] = (),
+        report: ProgressCallback = silent,
+    ) -> "View":
+        """Return images, by id or by a path under a root, as JPEG that is small enough to send.
+
+        A sheet has a numbered cell for each, in the order given, with the file's name and with a
+        line of ``remarks`` where there is one. One that can't be shown is an empty cell, or has an
+        error. Small copies are kept in the library unless it is read-only. Raises
+        :class:`QueryError` for more than 50 images or none, and :class:`ImageError` if none of them
+        can be shown.
+        """
+        from mcp_vlsearch.core.viewing import Viewer
+
+        viewer = Viewer(self._catalog, self._roots(), self._thumbnails)
+        return viewer.view(images, layout, remarks, report)
 
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent
