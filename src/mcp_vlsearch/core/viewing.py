@@ -153,7 +153,7 @@ class Viewer:
         size = next((size for size in SIZES if size >= edge), None)
         if size and one.image_id and (small := self._thumbnails.get(one.image_id, size)):
             return small
-        image, picture = self._decoded(one, lambda *shape: _within(*shape, size or edge))
+        image, picture = self._decoded(one, lambda w, h: _within(w, h, size or edge))
         if size:
             self._thumbnails.put(image, size, picture)
         return picture
