@@ -52,6 +52,8 @@ class _Model(BaseModel):
 class Near(_Model):
     """A circle on the map."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     latitude: Annotated[float, Field(ge=-90, le=90, description="Degrees north.")]
     longitude: Annotated[float, Field(ge=-180, le=180, description="Degrees east.")]
     km: Annotated[float, Field(gt=0, le=20100, description="Radius in kilometres.")]
@@ -111,8 +113,9 @@ class IndexReport(_Model):
 
     ``scanned`` is the sum of ``added``, ``updated``, ``moved``, ``unchanged`` and ``failed``. Among
     the failed are links and folders that were found but could not be looked into, and roots that
-    are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100, and
-    among them files that have some broken parts but did not fail, such as a PDF with a torn page.
+    are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100, also
+    files of which only some parts failed. Of a run under way ``complete`` is false, and
+    ``remaining`` files of the scanned, None until all are found. ``next_step`` says what to do.
     """
 
     scanned: int
@@ -127,6 +130,9 @@ class IndexReport(_Model):
     failures: list[Failure]
     seconds: float
     total_images: int
+    complete: bool = True
+    remaining: int | None = 0
+    next_step: str = ""
 
 
 class StageTime(_Model):
@@ -179,13 +185,17 @@ class Hit(_Model):
 
 
 class SearchResult(_Model):
-    """Hits, best first; ``queries`` as searched, the original first."""
+    """Hits, best first; ``queries`` as searched, the original first.
+
+    ``next_step`` says what to do where the hits are not what was wanted, if that is plain to see.
+    """
 
     queries: list[str]
     hits: list[Hit]
     total_images: int
     searched_images: int
     seconds: float
+    next_step: str = ""
 
 
 class RootStatus(_Model):
@@ -234,10 +244,7 @@ class SpaceStatus(_Model):
 
 
 class LibraryStatus(_Model):
-    """What the library holds and what it runs on.
-
-    ``not_read`` are the kinds of files that can't be read here, each with what to install.
-    """
+    """What the library holds, runs on, can't read here, and what to do next, if anything."""
 
     library: str
     roots: list[RootStatus]
@@ -250,18 +257,20 @@ class LibraryStatus(_Model):
     database_bytes: int
     version: str
     not_read: list[str] = []
+    next_step: str = ""
 
 
 class RemoveReport(_Model):
     """What was forgotten; no file is ever deleted.
 
     ``unknown`` are the given paths at or below which nothing was known, ``total_images`` is what is
-    left.
+    left. ``next_step`` says what to do, if anything.
     """
 
     removed: int
     unknown: list[str]
     total_images: int
+    next_step: str = ""
 
 
 class ExportReport(_Model):

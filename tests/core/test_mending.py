@@ -93,7 +93,7 @@ def test_a_library_goes_over_to_mended_pictures_and_back(library: Library, photo
     folder = library.settings.library
     with Library.open(folder, prepare="scans") as other:
         assert changes(other.index()) == {"unchanged": 10, "encoded": 10}
-        hit = other.search_by_image(str(photos / "0.png"), text="red").hits[0]
+        hit = other.search_by_image(str(photos / "0.png")).hits[0]
         assert hit.path == str(photos / "0.png")
     assert 'prepare = "scans"' in (folder / "config.toml").read_text()
     with Library.open(folder) as later:  # nobody tells it

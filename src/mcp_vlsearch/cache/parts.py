@@ -56,11 +56,14 @@ class Parts:
                 (source, json.dumps(list(image_ids))),
             )
 
-    def sources(self, seqs: Sequence[int]) -> dict[int, str]:
-        """Return the source of the image behind each seq, without those that went meanwhile."""
+    def sources(self, seqs: Sequence[int], besides: str = "") -> dict[int, str]:
+        """Return the source of the image behind each seq, but for one image.
+
+        Those that went meanwhile have none.
+        """
         query = """
             SELECT seq, source FROM json_each(?) AS wanted
-            JOIN entries ON seq = wanted.value JOIN images USING (image_id)
+            JOIN entries ON seq = wanted.value JOIN images USING (image_id) WHERE image_id <> ?
         """
         with self._database.read() as connection:
-            return dict(connection.execute(query, (json.dumps(seqs),)).fetchall())
+            return dict(connection.execute(query, (json.dumps(seqs), besides)).fetchall())

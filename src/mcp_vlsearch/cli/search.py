@@ -80,7 +80,9 @@ def search(
     if image is None and text is None:
         raise UsageError("give TEXT, --image PATH, or both")
     if image is not None and (alternative or exclude or flags["rewrite"]):
-        raise UsageError("--alternative, --exclude and --rewrite go with TEXT alone")
+        raise UsageError(
+            "--alternative, --exclude and --rewrite go with TEXT alone: leave them or --image out"
+        )
     if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg"):
         raise UsageError(f"--sheet: give a file that ends in .jpg (got {sheet.name!r})")
     common: dict[str, Any] = {
@@ -127,6 +129,7 @@ def _filters(given: dict[str, Any]) -> "Filters":
     from pydantic import ValidationError
 
     from mcp_vlsearch.types import Filters
+    from mcp_vlsearch.wording import in_words
 
     values = {name: value for name, value in given.items() if value is not None}
     if "folder" in values:
@@ -137,8 +140,9 @@ def _filters(given: dict[str, Any]) -> "Filters":
         return Filters.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        flag = str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"--{flag}: {first['msg']} (got {first['input']!r})") from error
+        flag, *field = (str(part).replace("_", "-") for part in first["loc"])
+        where = ": ".join([f"--{flag}", *field])
+        raise UsageError(f"{where}: {in_words(first)} (got {first['input']!r})") from error
 
 
 def _near(text: str) -> dict[str, str]:

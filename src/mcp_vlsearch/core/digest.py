@@ -59,10 +59,10 @@ def open_file(path: str) -> BinaryIO:
     except OSError as error:
         raise _unreadable(error) from error
     except ValueError as error:
-        raise ImageError("the file can't be read: its path is not valid") from error
+        raise ImageError("the file can't be read: its path is not valid, rename it") from error
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise ImageError("not a regular file")
+        raise ImageError("not a regular file: give a picture")
     return file
 
 
@@ -79,10 +79,14 @@ def read_file(path: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         size = max(len(data), os.fstat(file.fileno()).st_size)
     if len(data) > max_bytes:
         raise ImageError(
-            f"the file has {size / 2**20:.0f} MiB, the limit is {max_bytes / 2**20:.0f} MiB"
+            f"the file has {size / 2**20:.0f} MiB, the limit is {max_bytes / 2**20:.0f} MiB: "
+            "store a smaller copy beside it"
         )
     return data
 
 
 def _unreadable(error: OSError) -> ImageError:
-    return ImageError(f"the file can't be read: {error.strerror or error}", retry=True)
+    return ImageError(
+        f"the file can't be read: {error.strerror or error}; check its permissions and drive",
+        retry=True,
+    )

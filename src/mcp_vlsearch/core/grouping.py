@@ -26,6 +26,7 @@ def best_of_each_file(
     them, up to ``most``, until they come from enough files. ``sources`` says by seq which file an
     image is in.
     """
+    most = max(most, 1)
     k = min(wanted, most)
     while True:
         scores, seqs = search(k)

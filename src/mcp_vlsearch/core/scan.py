@@ -265,7 +265,7 @@ def _end(folder: str) -> str:
 
 
 def is_picture(name: str) -> bool:
-    """Say whether a file holds pictures that can be read here, by its name."""
+    """Say whether a file of this name, or path, is one that a scan is after."""
     suffix = name[name.rfind(".") :]
     return suffix in _suffixes() or suffix.lower() in _suffixes()
 
