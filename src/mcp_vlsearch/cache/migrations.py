@@ -189,7 +189,7 @@ STEPS: Final = (
     describe_spaces,
     name_library,
     tell_removals_apart,
-    count_changes_of_copies,
     count_lacking,
-    hold_parts,
+    count_changes_of_copies,
+    hold_parts,  # keeps the triggers that ``files`` has from others
 )

@@ -121,7 +121,9 @@ def _write_sheet(library: "Library", result: "SearchResult", file: Path) -> None
     try:
         write_whole(file, view.sheet)
     except OSError as error:
-        raise UsageError(f"--sheet: {file} can't be written: {error.strerror}") from error
+        raise UsageError(
+            f"--sheet: {file} can't be written ({error.strerror}): give another file"
+        ) from error
     note(f"contact sheet: {file}")
 
 
