@@ -172,6 +172,7 @@ def test_every_library_that_is_imported_is_a_declared_dependency() -> None:
     declared = {re.split(r"[\W]*[<>=\[]", line)[0].lower().replace("-", "_") for line in lines}
     packages = {
         "PIL": "pillow",
+        "cv2": "opencv_python_headless",
         "faiss": "faiss_cpu",
         "pydantic_core": "pydantic",
         "grpc": "grpcio",

@@ -22,6 +22,7 @@ import mcp_vlsearch
 from mcp_vlsearch import plugins
 from mcp_vlsearch.cli import app
 from mcp_vlsearch.cli.options import FILTERS
+from mcp_vlsearch.core import parted, pdf, scans, video
 from mcp_vlsearch.core.batch import AHEAD_BYTES, BATCH_BYTES
 from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS
 from mcp_vlsearch.core.digest import MAX_FILE_BYTES
@@ -202,6 +203,26 @@ def test_the_limits_told_are_those_of_the_code() -> None:
     assert f"over {MAX_FILE_BYTES // 2**20} MiB" in USAGE
     assert f"{MAX_DECODED_PIXELS // 10**6} megapixels" in USAGE
     assert f"none is {DEFAULT_MAX_PIXELS} (" in USAGE
+
+
+def test_what_is_said_of_files_with_several_images_is_true_of_the_code() -> None:
+    search = (DOCS / "search.md").read_text("utf-8")
+    said = section(search, "PDF pages and videos")
+    rows = table(said, "Files")
+    for row, kind in zip(rows, parted.KINDS, strict=True):
+        assert set(re.findall(r"`(\.\w+)`", row[0])) == kind.suffixes
+        assert kind.remedy in row[1]
+        assert row[4] == f"`{kind.limit}`, {Settings.model_fields[kind.limit].default}"
+    words = " ".join(said.split())
+    assert f"at {pdf.DPI} dots per inch, {pdf.MAX_PAGE_PIXELS // 10**6} megapixels" in words
+    assert f"ends after {video.LOOK_SECONDS:.0f} seconds" in words
+    assert (
+        f"again after {video.FRAME_SECONDS:.0f}; drawing a page after {pdf.PAGE_SECONDS:.0f}"
+        in words
+    )
+    assert f"too, for {video.WALK_SECONDS:.0f} seconds at most" in words
+    words = " ".join(section(search, "Poor scans").split())
+    assert f"to {scans.MAX_SKEW:.0f} degrees askew" in words
 
 
 def test_the_filters_table_is_that_of_the_filters() -> None:

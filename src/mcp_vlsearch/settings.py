@@ -26,6 +26,7 @@ __all__ = [
     "Device",
     "Pooling",
     "Precision",
+    "Prepare",
     "Rewrite",
     "Settings",
     "Share",
@@ -46,7 +47,7 @@ DEFAULT_MODEL: Final = "Qwen/Qwen3-VL-Embedding-2B"
 
 PINNED: Final = (
     "encoder", "model", "encoder_url", "precision", "dim", "max_pixels", "pooling",
-    "image_instruction",
+    "image_instruction", "prepare",
 )  # fmt: skip
 """What ``index`` writes into ``config.toml``: the choices that vectors depend on."""
 FOLLOWED: Final = (*PINNED, "index_kind")
@@ -68,6 +69,7 @@ _IDLE: Final = {
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Pooling = Literal["auto", "last", "mean"]
+Prepare = Literal["off", "scans"]
 Share = Literal["auto", "off"]
 Rewrite = Literal["off", "template", "model"]
 
@@ -112,6 +114,15 @@ class Settings(BaseModel):
     image_instruction: Annotated[str, Field(description="Instruction that images carry.")] = (
         "Represent the user's input."
     )
+    prepare: Annotated[
+        Prepare, Field(description="What is done to pictures before they are encoded.")
+    ] = "off"
+    pdf_pages: Annotated[
+        int, Field(ge=1, le=10_000, description="Pages per PDF at most, from the first on.")
+    ] = 100
+    video_moments: Annotated[
+        int, Field(ge=1, le=1_000, description="Moments per video at most.")
+    ] = 24
     batch_size: Annotated[
         int | None, Field(ge=1, le=4096, description="Images per encoder call.")
     ] = None

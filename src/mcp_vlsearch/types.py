@@ -113,9 +113,9 @@ class IndexReport(_Model):
 
     ``scanned`` is the sum of ``added``, ``updated``, ``moved``, ``unchanged`` and ``failed``. Among
     the failed are links and folders that were found but could not be looked into, and roots that
-    are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100.
-    Of a run that is still under way, ``complete`` is false, and ``remaining`` files are among the
-    scanned, None while they are being looked for. ``next_step`` says what to do, if anything.
+    are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100, also
+    files of which only some parts failed. Of a run under way ``complete`` is false, and
+    ``remaining`` files of the scanned, None until all are found. ``next_step`` says what to do.
     """
 
     scanned: int
@@ -244,7 +244,7 @@ class SpaceStatus(_Model):
 
 
 class LibraryStatus(_Model):
-    """What the library holds and what it runs on; ``next_step`` says what to do, if anything."""
+    """What the library holds, runs on, can't read here, and what to do next, if anything."""
 
     library: str
     roots: list[RootStatus]
@@ -256,6 +256,7 @@ class LibraryStatus(_Model):
     spaces: list[SpaceStatus]
     database_bytes: int
     version: str
+    not_read: list[str] = []
     next_step: str = ""
 
 

@@ -18,7 +18,7 @@ DIRECT = [path for path in BELOW if str(PurePath(path).parent) in ("/", "/p")]
 def marks(shelf: Shelf, fingerprint: str = "one") -> dict[str, int]:
     return {
         path: again
-        for path, _, _, again, _ in Listing(shelf.database, fingerprint).below("/", True)
+        for path, _, _, again, _, _ in Listing(shelf.database, fingerprint).below("/", True)
     }
 
 
@@ -31,7 +31,7 @@ def test_files_come_in_order_however_they_are_cut_into_pages(
     monkeypatch.setattr(listing, "_PAGE", page)
     files = list(Listing(shelf.database, "one").below("/p", recursive))
     assert [file[0] for file in files] == sorted(expected)
-    assert {file[1:] for file in files} == {(1, 2, 0, "broken")}
+    assert {file[1:] for file in files} == {(1, 2, 0, "broken", 0)}
 
 
 def test_a_file_is_read_again_if_it_said_so_or_its_image_has_no_vector(shelf: Shelf) -> None:

@@ -137,7 +137,10 @@ def test_a_read_only_library_of_an_older_version_is_left_alone(
 
 def test_the_database_itself_refuses_an_image_that_nobody_described(file: Path) -> None:
     database = Database(file)
-    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), database.write() as tables:
+    with (
+        pytest.raises(sqlite3.IntegrityError, match="described before"),
+        database.write() as tables,
+    ):
         tables.execute("INSERT INTO files VALUES ('/a', 1, 2, 'unknown', NULL, 0)")
     database.close()
 

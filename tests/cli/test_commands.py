@@ -286,7 +286,7 @@ def test_removing_a_root_without_pictures_is_done(run: Run, tmp_path: Path) -> N
     assert run("remove", tmp_path / "empty").code == 1
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "README", "film.mp4"])
+@pytest.mark.parametrize("name", ["notes.txt", "README", "song.mp3"])
 def test_index_refuses_a_file_that_is_no_picture_and_makes_it_no_root(
     run: Run, pictures: Path, name: str
 ) -> None:

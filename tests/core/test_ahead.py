@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.core import ahead as module
-from mcp_vlsearch.core import batch, indexing
+from mcp_vlsearch.core import batch, intake
 from mcp_vlsearch.core.ahead import ahead
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress, silent
@@ -222,7 +222,7 @@ def test_prepared_pictures_take_bounded_memory_whatever_their_sizes(
 ) -> None:
     largest = max(sizes)
     monkeypatch.setattr(batch, "BATCH_BYTES", 2 * largest)
-    monkeypatch.setattr(indexing, "AHEAD_BYTES", 4 * largest)
+    monkeypatch.setattr(intake, "AHEAD_BYTES", 4 * largest)
     settings = library.settings.model_copy(update={"batch_size": 40})
     encoder = Preparing(settings, crowd, lambda: crowd.settle(len(sizes)))
     index(library, encoder)

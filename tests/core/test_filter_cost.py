@@ -21,7 +21,7 @@ NUMBERS = f"WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHER
 IMAGE_ID = "printf('%016x', i * 2654435761 % 4294967296)"
 FILL = (
     f"""INSERT INTO images (image_id, width, height, format, bytes, part, orientation,
-            taken_at, taken_sort, camera, latitude, longitude, lens) {NUMBERS}
+            taken_at, taken_sort, camera, latitude, longitude, lens, source) {NUMBERS}
         SELECT {IMAGE_ID}, 100 + i % 50, 200,
         CASE i % 10 WHEN 0 THEN 'PNG' ELSE 'JPEG' END, i, NULL,
         CASE i % 4 WHEN 0 THEN 'portrait' ELSE 'landscape' END, NULL,
@@ -29,7 +29,7 @@ FILL = (
         printf('Maker %03d', i % 100),
         i * 7919 % 100003 / 100003.0 * 180 - 90,
         i * 104729 % 100019 / 100019.0 * 360 - 180,
-        printf('Lens %02d', i % 50) FROM n""",
+        printf('Lens %02d', i % 50), {IMAGE_ID} FROM n""",
     f"""INSERT INTO files (path, size, mtime_ns, image_id, error, retry) {NUMBERS}
         SELECT printf('/p/%03d/%06d', i / 100, i), 1,
         (1704067200 + 60 * i) * 1000000000, {IMAGE_ID}, NULL, 0 FROM n""",

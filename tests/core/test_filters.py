@@ -273,9 +273,9 @@ def found_in(folder: Path | str, *paths: Path) -> list[Path]:
     assert condition is not None
     with closing(sqlite3.connect(":memory:")) as tables:
         tables.execute("CREATE TABLE files (path, image_id)")
-        tables.execute("CREATE TABLE images (image_id)")
+        tables.execute("CREATE TABLE images (image_id, source)")
         tables.executemany("INSERT INTO files VALUES (?, ?)", ((str(p), str(p)) for p in paths))
-        tables.executemany("INSERT INTO images VALUES (?)", ((str(p),) for p in paths))
+        tables.executemany("INSERT INTO images VALUES (?, ?)", ((str(p), str(p)) for p in paths))
         rows = tables.execute(
             f"SELECT image_id FROM images WHERE {condition.sql}", condition.parameters
         )

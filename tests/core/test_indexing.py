@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mcp_vlsearch.core import indexing
+from mcp_vlsearch.core import intake
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress
 from mcp_vlsearch.errors import (
@@ -80,7 +80,7 @@ def test_a_second_run_reads_no_file(library: Library, monkeypatch: pytest.Monkey
     def refuse(path: str) -> bytes:
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(indexing, "read_file", refuse)
+    monkeypatch.setattr(intake, "read_file", refuse)
     assert changes(library.index()) == {"unchanged": 10}
 
 
@@ -534,7 +534,7 @@ def test_a_file_that_cannot_be_read_for_now_keeps_its_image(
     def fail(path: str) -> bytes:
         raise ImageError(f"{Path(path).name} is on a disk that dropped out", retry=True)
 
-    monkeypatch.setattr(indexing, "read_file", fail)
+    monkeypatch.setattr(intake, "read_file", fail)
     report = library.index(force=True)
     assert (report.failed, report.total_images) == (10, 10)
     assert state(library) == before

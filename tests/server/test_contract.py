@@ -26,6 +26,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "rewrite": None,
         "filters": {},
         "min_relevance": "any",
+        "group_by_file": False,
     },
     "search_by_image": {
         "image": REQUIRED,
@@ -33,6 +34,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "top_k": 10,
         "filters": {},
         "min_relevance": "any",
+        "group_by_file": False,
     },
     "view_images": {"images": REQUIRED, "layout": "sheet"},
     "library_status": {},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mcp_vlsearch.cache.conditions import BELOW, Condition, below, between, inside, sortable
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.parts import Parts
 from mcp_vlsearch.cache.selecting import allowed_seqs, parsed
 from mcp_vlsearch.types import Orientation
 
@@ -49,7 +50,9 @@ _COUNT_FOLDER: Final = """
 class FileRecord(NamedTuple):
     """A file as it was when it was last read; ``error`` says why it has no image.
 
-    ``retry`` marks an error that may pass without the file changing.
+    ``image_id`` is that of its bytes. Of a file with several images it is their source, and an
+    ``error`` may tell which parts have none. ``retry`` marks an error that may pass without the
+    file changing.
     """
 
     size: int
@@ -63,7 +66,8 @@ class FileRecord(NamedTuple):
 class ImageInfo:
     """What a picture file says about itself; ``width`` and ``height`` are of the upright picture.
 
-    ``taken_at`` is ISO 8601 by the camera's clock, the place is in decimal degrees.
+    ``taken_at`` is ISO 8601 by the camera's clock, the place is in decimal degrees. A ``part`` of
+    a file has the id of the file's bytes as its ``source``.
     """
 
     width: int
@@ -76,6 +80,7 @@ class ImageInfo:
     longitude: float | None = None
     part: str | None = None
     lens: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,7 @@ class Catalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.parts = Parts(database)
 
     def snapshot(self) -> AbstractContextManager[object]:
         """Have all that is asked for within a block be as it was at one moment."""
@@ -179,8 +185,10 @@ class Catalog:
             query, parameters = "SELECT files, failed, images FROM totals", None
         else:
             those = inside(folders)
-            query = "SELECT COUNT(*), COUNT(error), COUNT(DISTINCT image_id) FROM files"
-            query, parameters = f"{query} WHERE {those.sql}", those.parameters
+            held = f"source IN (SELECT image_id FROM files WHERE {those.sql})"
+            query = f"""SELECT COUNT(*), COUNT(*) - COUNT(image_id),
+                (SELECT COUNT(*) FROM images WHERE {held}) FROM files WHERE {those.sql}"""
+            parameters = those.parameters * 2
         with self._database.read() as connection:
             return Counts(*connection.execute(query, parameters or ()).fetchone())
 
@@ -205,8 +213,9 @@ class Catalog:
             return connection.execute(query, (image_id,)).fetchone() is not None
 
     def paths_of(self, image_id: str) -> list[str]:
-        """Return all files that hold an image, sorted."""
-        query = "SELECT path FROM files WHERE image_id = ? ORDER BY path"
+        """Return all files that hold an image, or several from this source, sorted."""
+        source = "IFNULL((SELECT source FROM images WHERE image_id = ?1), ?1)"
+        query = f"SELECT path FROM files WHERE image_id = {source} ORDER BY path"
         with self._database.read() as connection:
             return _column(connection.execute(query, (image_id,)))
 
@@ -214,6 +223,7 @@ class Catalog:
         """Describe an image, before the files that hold it are put."""
         row = vars(info) | {
             "image_id": image_id,
+            "source": info.source or image_id,
             "format": info.format.upper(),
             "orientation": _orientation(info.width, info.height),
             "taken_sort": info.taken_at and sortable(datetime.fromisoformat(info.taken_at)),
@@ -221,8 +231,13 @@ class Catalog:
         # By hand: for single rows, sqlite-utils looks the table up anew each time.
         columns = ", ".join(row)
         values = ", ".join(f":{column}" for column in row)
+        renewed = ", ".join(f"{column} = excluded.{column}" for column in row)
         with self._database.write() as tables:
-            tables.execute(f"INSERT OR REPLACE INTO images ({columns}) VALUES ({values})", row)
+            tables.execute(
+                f"""INSERT INTO images ({columns}) VALUES ({values})
+                ON CONFLICT (image_id) DO UPDATE SET {renewed}""",
+                row,
+            )
 
     def put_files(self, files: Iterable[tuple[str, FileRecord]]) -> None:
         """Record files as they were read; an image that loses its last file can't be found then."""
@@ -237,11 +252,11 @@ class Catalog:
     def describe(self, seqs: Sequence[int]) -> list[ImageRecord]:
         """Return the images of seqs, in their order, without those that went meanwhile."""
         query = """
-            SELECT seq, image_id, width, height, format, bytes, part, taken_at, files.path
+            SELECT seq, images.image_id, width, height, format, bytes, part, taken_at, files.path
             FROM json_each(?) AS wanted
             JOIN entries ON seq = wanted.value
             JOIN images USING (image_id)
-            JOIN files USING (image_id)
+            JOIN files ON files.image_id = images.source
             ORDER BY wanted.key, files.path
         """
         with self._database.read() as connection:
@@ -258,7 +273,7 @@ class Catalog:
             SELECT group_concat(seq) FROM entries CROSS JOIN images USING (image_id)
             WHERE entries.fingerprint = (SELECT id FROM fingerprints WHERE fingerprint = ?)
             AND seq > ? AND EXISTS (
-                SELECT 1 FROM files WHERE files.image_id = images.image_id AND {those.sql}
+                SELECT 1 FROM files WHERE files.image_id = images.source AND {those.sql}
             )
         """
         with self._database.read() as connection:

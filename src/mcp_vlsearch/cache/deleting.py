@@ -12,7 +12,10 @@ __all__ = ["Deleting"]
 _ROWS: Final = 5_000
 """Vectors that one transaction deletes."""
 _WITHOUT_FILE: Final = """
-    NOT EXISTS (SELECT 1 FROM files WHERE files.image_id = embeddings.image_id)
+    NOT EXISTS (
+        SELECT 1 FROM images JOIN files ON files.image_id = images.source
+        WHERE images.image_id = embeddings.image_id
+    )
 """
 
 Counted = Callable[[int], None]
@@ -48,7 +51,7 @@ class Deleting:
         with self._database.write() as tables:
             tables.execute(
                 """DELETE FROM images
-                WHERE NOT EXISTS (SELECT 1 FROM files WHERE image_id = images.image_id)
+                WHERE NOT EXISTS (SELECT 1 FROM files WHERE files.image_id = images.source)
                 AND NOT EXISTS (SELECT 1 FROM embeddings WHERE image_id = images.image_id)"""
             )
 

@@ -161,7 +161,10 @@ class Embeddings:
                 """INSERT INTO entries (image_id, fingerprint)
                 SELECT image_id, fingerprint FROM embeddings AS new
                 WHERE image_id = ?
-                AND EXISTS (SELECT 1 FROM files WHERE image_id = new.image_id)
+                AND EXISTS (
+                    SELECT 1 FROM images JOIN files ON files.image_id = images.source
+                    WHERE images.image_id = new.image_id
+                )
                 AND NOT EXISTS (
                     SELECT 1 FROM entries
                     WHERE image_id = new.image_id AND fingerprint = new.fingerprint

@@ -148,7 +148,8 @@ def _below(condition: Condition, folders: Sequence[str] | None) -> Condition:
         return condition
     those = inside(folders)
     return Condition(
-        f"{condition.sql} AND EXISTS (SELECT 1 FROM files "
-        f"WHERE files.image_id = entries.image_id AND {those.sql})",
+        f"{condition.sql} AND EXISTS (SELECT 1 FROM images JOIN files "
+        f"ON files.image_id = images.source "
+        f"WHERE images.image_id = entries.image_id AND {those.sql})",
         condition.parameters + those.parameters,
     )

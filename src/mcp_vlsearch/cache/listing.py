@@ -10,15 +10,18 @@ from mcp_vlsearch.cache.database import Database
 
 __all__ = ["KnownFile", "Listing"]
 
-KnownFile = tuple[str, int, int, int, str | None]
+KnownFile = tuple[str, int, int, int, str | None, int]
 """Path, size in bytes and mtime in nanoseconds when the file was last read; whether it must be read
-again even if it is as it was (1 or 0); and why it has no image, if it has none."""
+again even if it is as it was (1 or 0); why it has no image, or which of its parts have none; and
+whether it has any (1 or 0)."""
 
 _PAGE: Final = 2000
 """As many rows as stay in the processor's cache until they are compared."""
-_LACKS_VECTOR: Final = """image_id IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM embeddings WHERE embeddings.image_id = files.image_id
-    AND fingerprint = (SELECT id FROM fingerprints WHERE fingerprint = :fingerprint)
+_LACKS_VECTOR: Final = """EXISTS (
+    SELECT 1 FROM images WHERE source = files.image_id AND NOT EXISTS (
+        SELECT 1 FROM embeddings WHERE embeddings.image_id = images.image_id
+        AND fingerprint = (SELECT id FROM fingerprints WHERE fingerprint = :fingerprint)
+    )
 )"""
 
 
@@ -38,7 +41,7 @@ class Listing:
 
     def _pages(self, path: str, recursive: bool) -> Iterator[list[KnownFile]]:
         again = "retry" if self._is_complete() else f"retry OR ({_LACKS_VECTOR})"
-        files = f"SELECT path, size, mtime_ns, {again}, error FROM files"
+        files = f"SELECT path, size, mtime_ns, {again}, error, image_id IS NOT NULL FROM files"
         yield self._rows(f"{files} WHERE path = :path", path=path)
         low, high = below(path)
         direct = "" if recursive else f"AND instr(substr(path, {len(low) + 1}), :separator) = 0"

@@ -7,6 +7,7 @@ from mcp_vlsearch.cache.migrations_counts import (
     count_lacking,
     count_rows,
 )
+from mcp_vlsearch.cache.migrations_parts import hold_parts
 from mcp_vlsearch.cache.tables import Tables
 
 __all__ = ["STEPS"]
@@ -189,5 +190,6 @@ STEPS: Final = (
     name_library,
     tell_removals_apart,
     count_lacking,
-    count_changes_of_copies,  # after each step that makes ``files`` anew, which drops its triggers
+    count_changes_of_copies,
+    hold_parts,  # keeps the triggers that ``files`` has from others
 )

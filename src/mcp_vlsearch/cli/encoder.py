@@ -9,11 +9,13 @@ from mcp_vlsearch.cli.options import ENCODING, INDEXING, only, takes
 
 __all__ = ["commands"]
 
+_NOT_HERE = (*INDEXING, "prepare")  # pictures are prepared where their files are read
+
 commands = typer.Typer(help="Run an encoder for others.", no_args_is_help=True)
 
 
 @commands.command("serve")
-@takes(flags=only(*(name for name in ENCODING if name not in INDEXING), "token"))
+@takes(flags=only(*(name for name in ENCODING if name not in _NOT_HERE), "token"))
 def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

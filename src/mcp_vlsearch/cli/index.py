@@ -14,7 +14,7 @@ from mcp_vlsearch.cli.frame import (
     print_table,
     settings_from,
 )
-from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
+from mcp_vlsearch.cli.options import ENCODING, PARTS, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
 from mcp_vlsearch.cli.watching import watch
 from mcp_vlsearch.errors import CancelledError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["index"]
 
 
-@takes(flags=only(*ENCODING, "watch", "rescan_seconds"))
+@takes(flags=only(*ENCODING, *PARTS, "watch", "rescan_seconds"))
 def index(
     paths: Annotated[
         list[Path] | None,

@@ -15,6 +15,7 @@ __all__ = [
     "ENCODING",
     "FILTERS",
     "INDEXING",
+    "PARTS",
     "REWRITING",
     "SETTINGS",
     "WithJson",
@@ -89,6 +90,14 @@ SETTINGS: Final[dict[str, object]] = {
     "image_instruction": _setting(
         str, "--image-instruction", "Instruction that images carry.", "TEXT"
     ),
+    "prepare": _setting(
+        str,
+        "--prepare",
+        "What is done to pictures before they are encoded: off, scans.",
+        "NAME",
+    ),
+    "pdf_pages": _setting(int, "--pdf-pages", "Pages per PDF at most, from the first on.", "N"),
+    "video_moments": _setting(int, "--video-moments", "Moments per video at most.", "N"),
     "batch_size": _setting(int, "--batch-size", "Images per encoder call.", "N"),
     "encoder_url": _setting(
         str, "--encoder-url", "Address of the server that the encoder remote asks.", "URL"
@@ -148,6 +157,9 @@ SETTINGS: Final[dict[str, object]] = {
 INDEXING: Final = ("index", "index_kind", "milvus_uri", "milvus_token")
 """The settings that decide how vectors are found."""
 
+PARTS: Final = ("pdf_pages", "video_moments")
+"""The settings that bound how many images one file gives."""
+
 ENCODING: Final = (
     "library",
     "encoder",
@@ -159,6 +171,7 @@ ENCODING: Final = (
     "pooling",
     "query_instruction",
     "image_instruction",
+    "prepare",
     "batch_size",
     "encoder_url",
     "encoder_token",

@@ -61,6 +61,9 @@ def search(
     min_relevance: Annotated[
         LeastRelevance, typer.Option(help="Leave out weaker hits.")
     ] = LeastRelevance.ANY,
+    group: Annotated[
+        bool, typer.Option("--group", help="Only the best page or moment of each file.")
+    ] = False,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -86,6 +89,7 @@ def search(
         "top_k": top_k,
         "filters": _filters(filters),
         "min_relevance": min_relevance.value,
+        "group_by_file": group,
     }
     with opened(flags) as library, working() as report:
         if image is not None:

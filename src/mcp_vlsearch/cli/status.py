@@ -40,6 +40,8 @@ def _show(result: "LibraryStatus") -> None:
     }
     for name, value in rows.items():
         typer.echo(f"{name:<9} {value}")
+    for kind in result.not_read:
+        typer.echo(f"{'not read':<9} {kind}")
     for space in result.spaces:
         lacks = f", {space.missing} missing" if space.missing else ""
         made = f"{space.model} in {space.precision}, {space.dim} dimensions"

@@ -20,7 +20,7 @@ from mcp_vlsearch.wording import shown
 
 __all__ = ["Comparer", "Comparison"]
 
-_LAST: Final[KnownFile] = (chr(0x10FFFF), 0, 0, 0, None)
+_LAST: Final[KnownFile] = (chr(0x10FFFF), 0, 0, 0, None, 0)
 """Comes after every path."""
 
 
@@ -28,11 +28,13 @@ _LAST: Final[KnownFile] = (chr(0x10FFFF), 0, 0, 0, None)
 class Comparison:
     """The outcome of scans against the catalog.
 
-    ``scanned`` counts what is unchanged, to be read or among the failures, each path once.
+    ``scanned`` counts what is unchanged, to be read or among the failures, each path once; only
+    files of which some parts failed, ``partly``, are unchanged and among the failures.
     """
 
     scanned: int = 0
     unchanged: int = 0
+    partly: int = 0
     to_read: list[ScannedFile] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -156,6 +158,8 @@ def _sort(
         found.to_read.append(ScannedFile(path, *status))
     elif known[4]:
         found.failures.append(Failure(path=path, error=known[4]))
+        found.unchanged += known[5]
+        found.partly += known[5]
     else:
         found.unchanged += 1
 

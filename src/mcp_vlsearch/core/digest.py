@@ -1,16 +1,18 @@
-"""A file's bytes, read without ever blocking on what is not a file, and the id they give."""
+"""A file's bytes, read without ever blocking on what is not a file, and the ids they give."""
 
 import hashlib
 import os
 import stat
-from typing import Final
+from typing import BinaryIO, Final
 
 from mcp_vlsearch.errors import ImageError
 
-__all__ = ["MAX_FILE_BYTES", "image_id", "read_file"]
+__all__ = ["MAX_FILE_BYTES", "digest_of", "image_id", "open_file", "part_id", "read_file"]
 
 MAX_FILE_BYTES: Final = 512 * 2**20
 """Larger files are refused: several are in memory at once."""
+
+_BLOCK: Final = 2**20
 
 # A FIFO that nobody writes to would block open() without O_NONBLOCK; regular files ignore it.
 _FLAGS: Final = (
@@ -27,28 +29,64 @@ def image_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+def digest_of(file: BinaryIO) -> str:
+    """Return what :func:`image_id` does of an opened file, of any size, and go back to its start.
+
+    Raises :class:`ImageError` with ``retry`` where the system refuses to read it.
+    """
+    try:
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        file.seek(0)
+    except OSError as error:
+        raise _unreadable(error) from error
+    return digest.hexdigest()[:16]
+
+
+def part_id(source: str, part: str) -> str:
+    """Return the id of one image of several in a file, from that of the file's bytes."""
+    return image_id(f"{source} {part}".encode())
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a regular file to be read.
+
+    Raises :class:`ImageError` without the path, with ``retry`` where the system refused.
+    """
+    try:
+        file = open(os.open(path, _FLAGS), "rb")  # noqa: PTH123, SIM115
+    except OSError as error:
+        raise _unreadable(error) from error
+    except ValueError as error:
+        raise ImageError("the file can't be read: its path is not valid, rename it") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ImageError("not a regular file: give a picture")
+    return file
+
+
 def read_file(path: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """Return a regular file's bytes.
 
     Raises :class:`ImageError` without the path, with ``retry`` where the system refused.
     """
-    try:
-        with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageError("not a regular file: give a picture")
+    with open_file(path) as file:
+        try:
             data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise ImageError(
-            f"the file can't be read: {error.strerror or error}; check its permissions and drive",
-            retry=True,
-        ) from error
-    except ValueError as error:
-        raise ImageError("the file can't be read: its path is not valid, rename it") from error
+        except OSError as error:
+            raise _unreadable(error) from error
+        size = max(len(data), os.fstat(file.fileno()).st_size)
     if len(data) > max_bytes:
-        size = max(len(data), status.st_size)
         raise ImageError(
             f"the file has {size / 2**20:.0f} MiB, the limit is {max_bytes / 2**20:.0f} MiB: "
             "store a smaller copy beside it"
         )
     return data
+
+
+def _unreadable(error: OSError) -> ImageError:
+    return ImageError(
+        f"the file can't be read: {error.strerror or error}; check its permissions and drive",
+        retry=True,
+    )

@@ -47,8 +47,8 @@ def compile_filters(filters: Filters) -> Condition | None:
     image = _image_terms(filters)
     file = _file_terms(filters)
     # One and the same file must meet all of them.
-    some = f"image_id IN (SELECT image_id FROM files WHERE {file})"
-    each = f"EXISTS (SELECT 1 FROM files WHERE files.image_id = images.image_id AND {file})"
+    some = f"source IN (SELECT image_id FROM files WHERE {file})"
+    each = f"EXISTS (SELECT 1 FROM files WHERE files.image_id = images.source AND {file})"
     has_choice = bool(image.sql and file.sql)
     if file.sql:
         image.add(some, *file.parameters)

@@ -49,7 +49,7 @@ def _fits(space: SpaceRecord, settings: Settings, free: set[str]) -> bool:
     # A remote encoder stands for the one that its server runs, whichever that is.
     if made["encoder"] != settings.encoder and "remote" not in (made["encoder"], settings.encoder):
         return False
-    if made["model"] != settings.model:
+    if made["model"] != settings.model or made.get("prepare", "off") != settings.prepare:
         return False
     if settings.precision not in ("auto", space.precision) and space.precision != "unknown":
         return False

@@ -16,19 +16,16 @@ from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.cache.listing import Listing
 from mcp_vlsearch.contracts import Encoder
-from mcp_vlsearch.core.ahead import ahead
 from mcp_vlsearch.core.apart import encode_apart
-from mcp_vlsearch.core.batch import AHEAD_BYTES, Batch, Outcome, Picture, memory_of
+from mcp_vlsearch.core.batch import Batch, Outcome
 from mcp_vlsearch.core.comparing import Comparer, Comparison
-from mcp_vlsearch.core.decode import decode
-from mcp_vlsearch.core.digest import image_id, read_file
-from mcp_vlsearch.core.encoding import EncoderSlot, prepared
+from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.intake import Intake
 from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.scan import ScannedFile
 from mcp_vlsearch.core.stages import Stages
-from mcp_vlsearch.core.workers import workers
-from mcp_vlsearch.errors import ImageError
+from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import Failure, IndexReport
 
 if TYPE_CHECKING:
@@ -54,6 +51,7 @@ class Indexer:
 
     def __init__(
         self,
+        settings: Settings,
         database: Database,
         catalog: Catalog,
         embeddings: Embeddings,
@@ -62,6 +60,7 @@ class Indexer:
         report: ProgressCallback,
         stages: Stages,
     ) -> None:
+        self._settings = settings
         self._database = database
         self._catalog = catalog
         self._embeddings = embeddings
@@ -71,6 +70,8 @@ class Indexer:
         self._stages = stages
         self._counts = _Counts()
         self._failures: list[Failure] = []
+        self._partly = 0
+        self._broken: dict[str, str] = {}
         self._started = time.monotonic()
         self._found: Comparison | None = None
         self._removed = 0
@@ -87,6 +88,7 @@ class Indexer:
             found = comparer.compare(paths, recursive, force)
         self._failures += found.failures
         self._counts.unchanged += found.unchanged
+        self._partly += found.partly
         self._found = found
         self._process(found, force)
         removed = [path for path in found.gone if path not in self._moved_from]
@@ -102,12 +104,13 @@ class Indexer:
         """
         counts = self._catalog.counts()
         failures = list(self._failures)
-        done = sum(vars(self._counts).values()) + len(failures)
+        failed = len(failures) - self._partly
+        done = sum(vars(self._counts).values()) + failed
         scanned = self._found.scanned if self._found else 0
         return IndexReport(
             scanned=scanned,
             removed=self._removed,
-            failed=len(failures),
+            failed=failed,
             encoded=len(self._encoded),
             from_cache=len(self._cached),
             failures=failures[:_LISTED_FAILURES],
@@ -138,50 +141,18 @@ class Indexer:
     def _batches(
         self, files: Sequence[ScannedFile], encoder: Encoder, force: bool
     ) -> Generator[Batch]:
-        threads = min(os.cpu_count() or 1, 8)
-        window = 2 * encoder.batch_size + threads
-
-        def read(file: ScannedFile) -> tuple[Outcome, Picture | None]:
-            return self._read(file, encoder, force)
-
+        intake = Intake(
+            self._settings, self._catalog, self._embeddings, encoder, self._stages, force
+        )
         batch = Batch()
-        with (
-            workers(threads) as pool,
-            closing(ahead(pool, read, files, window, memory_of, AHEAD_BYTES)) as all_read,
-        ):
-            for outcome, picture in all_read:
-                batch.add(outcome, picture, self._encoded)
+        with closing(intake.reads(files)) as reads:
+            for read in reads:
+                batch.add(read, self._encoded)
                 if batch.full(encoder.batch_size):
                     yield batch
                     batch = Batch()
-        if batch.files:
+        if not batch.is_empty:
             yield batch
-
-    def _read(
-        self, file: ScannedFile, encoder: Encoder, force: bool
-    ) -> tuple[Outcome, Picture | None]:
-        """Do all that can be done to a file before its turn at the encoder, in a worker thread."""
-        stages = self._stages
-        digest = None
-        try:
-            with stages("reading"):
-                data = read_file(file.path)
-                digest = image_id(data)
-                has_vector = not force and bool(self._embeddings.cached([digest]))
-                if has_vector and self._catalog.has_image(digest):
-                    return Outcome(file, digest), None
-            with stages("decoding"):
-                decoded = decode(data, _thumbnail if has_vector else encoder.target_size)
-        except ImageError as error:
-            return Outcome(file, error=str(error), retry=error.retry, digest=digest), None
-        if has_vector:  # another machine made it: only what the file says was missing
-            return Outcome(file, digest), Picture(None, decoded.info)
-        with stages("preparing"):
-            try:
-                ready = prepared(encoder, decoded.image)
-            except Exception:  # it fails again when it is encoded, where one picture stops nothing
-                ready = decoded.image
-        return Outcome(file, digest), Picture(ready, decoded.info)
 
     def _encode(self, batch: Batch, encoder: Encoder) -> "Vectors | None":
         """Return the vectors of a batch's pictures, and let go of the pictures.
@@ -189,6 +160,7 @@ class Indexer:
         Those that break the encoder are left out.
         """
         if not batch.pictures:
+            batch.fail(self._broken)
             return None
         with self._stages("loading"):
             self._encoder.ready(self._report)
@@ -202,14 +174,18 @@ class Indexer:
             )
         batch.pictures.clear()
         batch.leave_out(reasons)
+        self._broken |= batch.broken
+        batch.fail(self._broken)
         return vectors if batch.infos else None
 
     def _commit(self, batch: Batch, vectors: "Vectors | None", force: bool) -> None:
         known = self._catalog.records([p.file.path for p in batch.files])
         good = [p for p in batch.files if p.image_id]
+        images = [image for p in good for image in p.images]
+        found = {**dict.fromkeys(images), **dict.fromkeys(batch.infos)}
         moved_from = self._count(good, known)
         self._encoded |= set(batch.infos)
-        self._cached |= {p.image_id for p in good if p.image_id} - self._encoded
+        self._cached |= set(images) - self._encoded
         with self._database.write():
             for digest, info in {**batch.described, **batch.infos}.items():
                 self._catalog.put_image(digest, info)
@@ -217,10 +193,14 @@ class Indexer:
                 self._embeddings.put(list(batch.infos), vectors)
             if batch.broken:
                 self._embeddings.fail(batch.broken)
+            for outcome in good:
+                if outcome.image_id and outcome.parts:
+                    self._catalog.parts.keep(outcome.image_id, outcome.listed)
             self._catalog.put_files(_records(batch, known))
             self._catalog.forget(sorted(moved_from))
-            self._embeddings.publish([p.image_id for p in good if p.image_id], renew=force)
+            self._embeddings.publish(list(found), renew=force)
         self._failures += [Failure(path=p.file.path, error=p.error) for p in batch.files if p.error]
+        self._partly += sum(1 for p in good if p.error)
 
     def _count(self, good: Sequence[Outcome], known: dict[str, FileRecord]) -> set[str]:
         """Count what became of readable files; return the paths that files moved away from."""
@@ -262,11 +242,6 @@ class Indexer:
             self._report(Progress(start, len(paths), "forgetting files that are gone"))
 
 
-def _thumbnail(_width: int, _height: int) -> tuple[int, int]:
-    """Return a size that is quickly decoded, for a picture that is looked at for its facts only."""
-    return 32, 32
-
-
 def _records(batch: Batch, known: dict[str, FileRecord]) -> list[tuple[str, FileRecord]]:
     """Return what the catalog shall say of a batch's files.
 
@@ -277,7 +252,8 @@ def _records(batch: Batch, known: dict[str, FileRecord]) -> list[tuple[str, File
     for outcome in batch.files:
         file, before = outcome.file, known.get(outcome.file.path)
         kept = before.image_id if before else None
-        if outcome.retry and kept and outcome.digest in (None, kept):
+        is_missed = outcome.retry and outcome.image_id is None
+        if is_missed and kept and outcome.digest in (None, kept):
             continue
         record = FileRecord(
             file.size, file.mtime_ns, outcome.image_id, outcome.error, outcome.retry

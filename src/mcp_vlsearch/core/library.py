@@ -91,6 +91,7 @@ class Library(LibraryReader):
                 self._encoder.warm_up()  # while files are looked for: there is something to encode
                 pin_encoder(follow_pin(self.settings))
             indexer = Indexer(
+                self.settings,
                 self._database,
                 self._catalog,
                 space.embeddings,

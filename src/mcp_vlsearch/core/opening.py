@@ -11,6 +11,7 @@ from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.following import followed
 from mcp_vlsearch.core.memo import Memo
+from mcp_vlsearch.core.mending import mended
 from mcp_vlsearch.core.overview import overview
 from mcp_vlsearch.core.rewriting import Rewriting
 from mcp_vlsearch.core.roots import Roots, real
@@ -39,7 +40,7 @@ class OpenLibrary:
         self._catalog = Catalog(self._database)
         self._has_entries = Memo(self._catalog.version, self._catalog.any_entry)
         self._encoder = EncoderSlot(
-            settings, make_encoder, lambda given: followed(given, self._database)
+            settings, mended(make_encoder), lambda given: followed(given, self._database)
         )
         self._rewriting = Rewriting(settings)
         self._spaces = SpaceSlot(settings, self._database, self._catalog, self._encoder)

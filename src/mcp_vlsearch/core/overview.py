@@ -6,6 +6,7 @@ from typing import TypeVar
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.contracts import Space, TellingIndex, VectorIndex
+from mcp_vlsearch.core.parted import not_read
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.spaces import OpenSpace, tell_spaces
 from mcp_vlsearch.errors import VLSearchError
@@ -58,6 +59,7 @@ def overview(
         spaces=spaces,
         database_bytes=database.bytes(),
         version=VERSION,
+        not_read=not_read(),
     )
 
 

@@ -1,17 +1,32 @@
-"""The picture that a search is given: a path under a root, an image id, or its bytes in base64."""
+"""The picture that a caller means: a path under a root, an image id, or its bytes in base64."""
 
 import base64
 import binascii
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.digest import image_id, read_file
+from mcp_vlsearch.core.parted import is_parted, open_parted
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.errors import ImageError, QueryError, RootError
 
-__all__ = ["MAX_BASE64", "GivenPicture", "find_picture", "read_known"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = [
+    "MAX_BASE64",
+    "GivenPicture",
+    "find_picture",
+    "first_part",
+    "open_known",
+    "open_part",
+    "read_known",
+]
 
 MAX_BASE64: Final = 64 * 2**20
 """Characters of base64 at most: pictures of 48 MiB."""
@@ -31,7 +46,7 @@ class GivenPicture:
 
 
 def find_picture(given: str, roots: Roots, catalog: Catalog) -> GivenPicture:
-    """Return the picture that a caller means.
+    """Return the picture that a caller means; of a file with several images it is the first.
 
     Raises :class:`QueryError` if it is none of the forms, :class:`RootError` if it is a path
     outside the roots, :class:`ImageError` if it can't be read.
@@ -54,8 +69,57 @@ def find_picture(given: str, roots: Roots, catalog: Catalog) -> GivenPicture:
         return _from_base64(given)
     if given.startswith("/9j/"):  # a JPEG in base64 looks like an absolute path
         return _from_base64(given)
-    data = read_file(roots.check(given))
+    path = roots.check(given)
+    if is_parted(path):
+        return GivenPicture(first_part(path, catalog), None)
+    data = read_file(path)
     return GivenPicture(image_id(data), data)
+
+
+def open_known(digest: str, roots: Roots, catalog: Catalog) -> "Image.Image":
+    """Return an image that the library knows, upright, RGB, in its full size.
+
+    A page or a moment is made anew from any file that holds it. Raises :class:`ImageError` if there
+    is none that can be read, :class:`MissingExtraError` if that takes a package that is not there.
+    """
+    if catalog.parts.part(digest) is None:
+        return open_upright(read_known(digest, roots, catalog))
+    for path in catalog.paths_of(digest):
+        try:
+            return open_part(path, digest, roots, catalog)
+        except (ImageError, RootError):
+            continue
+    raise _unreadable(digest)
+
+
+def open_part(
+    path: str,
+    digest: str,
+    roots: Roots,
+    catalog: Catalog,
+    target_size: Callable[[int, int], tuple[int, int]] | None = None,
+) -> "Image.Image":
+    """Return an image that is part of a known file, upright, RGB, at its own or another size.
+
+    The file must be as it was when it was read: to digest a long video takes too long. Raises
+    :class:`ImageError`, :class:`RootError` and :class:`MissingExtraError`.
+    """
+    part, record = catalog.parts.part(digest), catalog.records([path]).get(path)
+    with open_parted(roots.check(path)) as (file, reader):
+        status = os.fstat(file.fileno())
+        known = record and (record.size, record.mtime_ns)
+        if part is None or known != (status.st_size, status.st_mtime_ns):
+            raise ImageError("the file changed since it was indexed: index its folder again")
+        return reader().picture(part, target_size).image
+
+
+def first_part(path: str, catalog: Catalog) -> str:
+    """Return the first image of a known file with several. Raises :class:`QueryError`."""
+    record = catalog.records([path]).get(path)
+    images = catalog.parts.of(record.image_id) if record and record.image_id else ()
+    if not images:
+        raise QueryError(f"{path} is not indexed: index it, or give the image_id of a part of it")
+    return images[0]
 
 
 def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
@@ -68,7 +132,11 @@ def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
             return read_file(roots.check(path))
         except (ImageError, RootError):
             continue
-    raise ImageError(f"no file of image {digest} can be read any more: index its folder again")
+    raise _unreadable(digest)
+
+
+def _unreadable(digest: str) -> ImageError:
+    return ImageError(f"no file of image {digest} can be read any more: index its folder again")
 
 
 def _from_base64(text: str) -> GivenPicture:

@@ -58,6 +58,8 @@ class Meter:
         if len(self._recent) < 2:
             return text
         (began, before), (now, done) = self._recent[0], self._recent[-1]
+        if done == before:  # one file with many images
+            return text
         rate = (done - before) / max(now - began, 1e-3)
         left = (self._total - self._done) / rate
         return f"{text}, {rate:.1f}/s, {_duration(left)} left"

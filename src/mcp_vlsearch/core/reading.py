@@ -13,7 +13,7 @@ from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.news import News, look
 from mcp_vlsearch.core.opening import OpenLibrary
 from mcp_vlsearch.core.phrasings import phrasings
-from mcp_vlsearch.core.picture import find_picture, read_known
+from mcp_vlsearch.core.picture import find_picture, open_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
@@ -42,6 +42,7 @@ class LibraryReader(OpenLibrary):
         rewrite: str | None = None,
         filters: Filters = NO_FILTERS,
         min_relevance: MinRelevance = "any",
+        group_by_file: bool = False,
         report: ProgressCallback = silent,
     ) -> SearchResult:
         """Find pictures that a text describes, in the words of a rewriter, too.
@@ -56,6 +57,7 @@ class LibraryReader(OpenLibrary):
             top_k=top_k,
             filters=filters,
             min_relevance=min_relevance,
+            group_by_file=group_by_file,
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
@@ -74,6 +76,7 @@ class LibraryReader(OpenLibrary):
         top_k: int = 10,
         filters: Filters = NO_FILTERS,
         min_relevance: MinRelevance = "any",
+        group_by_file: bool = False,
         report: ProgressCallback = silent,
     ) -> SearchResult:
         """Find pictures like a given one: a path under a root, an image id, or base64.
@@ -90,6 +93,7 @@ class LibraryReader(OpenLibrary):
             top_k=top_k,
             filters=filters,
             min_relevance=min_relevance,
+            group_by_file=group_by_file,
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
@@ -97,10 +101,9 @@ class LibraryReader(OpenLibrary):
                 known = space.embeddings.vector(given.image_id)
                 if known is not None:
                     return replace(bare, vector=known)
-            data = given.data
-            if data is None:
-                data = read_known(given.image_id, roots, self._catalog)
-            return replace(bare, image=open_upright(data))
+            if given.data is not None:
+                return replace(bare, image=open_upright(given.data))
+            return replace(bare, image=open_known(given.image_id, roots, self._catalog))
 
         return self._search(bare, roots, complete, report)
 

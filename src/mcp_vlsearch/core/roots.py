@@ -6,7 +6,8 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from mcp_vlsearch.core.scan import PICTURE_SUFFIXES
+from mcp_vlsearch.core.parted import require
+from mcp_vlsearch.core.scan import is_picture
 from mcp_vlsearch.errors import RootError
 from mcp_vlsearch.wording import listed, shown
 
@@ -42,9 +43,13 @@ def absolute(path: str | Path) -> str:
 
 
 def refuse_other_files(path: str) -> None:
-    """Raise :class:`RootError` for a file that is no picture by its name: a scan passes it by."""
+    """Raise :class:`RootError` for a file that is no picture by its name: a scan passes it by.
+
+    For one that could be read if a package was there, raises :class:`MissingExtraError`.
+    """
     with suppress(OSError):  # what can't be looked at is told by the scan
-        if not _is_picture(Path(path)) and Path(path).is_file():
+        if not is_picture(path) and Path(path).is_file():
+            require(path)
             raise RootError(
                 f"{shown(path)} is no picture by its name: give a folder, or a file that ends "
                 "in .jpg, .png, .webp, .gif, .tif, .bmp, .avif, .heic or as another kind "
@@ -55,7 +60,8 @@ def refuse_other_files(path: str) -> None:
 def new_root(folder: str | Path) -> str:
     """Return a folder or single file, resolved, if it may become a root.
 
-    Raises :class:`RootError` if it does not exist, or is a file that is no picture.
+    Raises :class:`RootError` if it does not exist, or is a file that is no picture, and
+    :class:`MissingExtraError` if it could be read with another package.
     """
     path = real(folder)
     if not Path(path).exists():
@@ -110,13 +116,9 @@ class Roots:
     def is_there(self, root: str) -> bool:
         """Say whether a root can be looked at: it is there, or its place is and it was deleted."""
         path = Path(root)
-        return path.exists() or (_is_picture(path) and path.parent.is_dir())
+        return path.exists() or (is_picture(root) and path.parent.is_dir())
 
     def online(self, path: str) -> bool:
         """Say whether the innermost root of a resolved path is there; without one it is not."""
         root = self.of(path)
         return root is not None and self.is_there(root)
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES

@@ -8,9 +8,12 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from heapq import heappop, heappush
 from itertools import islice
 from typing import Final, NamedTuple
+
+from mcp_vlsearch.core.parted import parted_suffixes
 
 __all__ = ["PICTURE_SUFFIXES", "Files", "Scan", "ScannedFile", "is_passed_by", "is_picture"]
 
@@ -22,8 +25,7 @@ _SUFFIXES: Final = """
 """
 PICTURE_SUFFIXES: Final = frozenset(_SUFFIXES.split())
 """Suffixes of the formats that :mod:`mcp_vlsearch.core.decode` opens. Not those that need another
-program (EPS, WMF) or hold more than pictures (PDF, MPEG)."""
-_QUICKLY: Final = PICTURE_SUFFIXES | {suffix.upper() for suffix in PICTURE_SUFFIXES}
+program (EPS, WMF)."""
 
 _SKIPPED: Final = frozenset({"@eaDir", "__MACOSX", "Thumbs.db"})
 """What other programs leave beside pictures."""
@@ -265,7 +267,13 @@ def _end(folder: str) -> str:
 def is_picture(name: str) -> bool:
     """Say whether a file of this name, or path, is one that a scan is after."""
     suffix = name[name.rfind(".") :]
-    return suffix in _QUICKLY or suffix.lower() in PICTURE_SUFFIXES
+    return suffix in _suffixes() or suffix.lower() in _suffixes()
+
+
+@cache
+def _suffixes() -> frozenset[str]:
+    suffixes = PICTURE_SUFFIXES | parted_suffixes()
+    return suffixes | {suffix.upper() for suffix in suffixes}
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

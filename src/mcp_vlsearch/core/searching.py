@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from os.path import lexists
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.excluding import candidates, shows, turned_away
 from mcp_vlsearch.core.filters import compile_filters
 from mcp_vlsearch.core.fuse import ANYTHING, compose, fuse
+from mcp_vlsearch.core.grouping import best_of_each_file
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pushing import Pushing
 from mcp_vlsearch.core.relevance import judge, reaches
@@ -36,7 +38,8 @@ class SearchRequest:
 
     ``texts`` are phrasings of one wish, the original first. ``image`` is a picture to go with them
     (a composed query), or ``vector`` its ready one, shape (dim,). ``given`` is the image id of a
-    picture that is no answer, as it is the one that the texts change.
+    picture that is no answer, as it is the one that the texts change. ``group_by_file`` keeps the
+    best image of each file.
     """
 
     texts: tuple[str, ...] = ()
@@ -47,6 +50,7 @@ class SearchRequest:
     top_k: int = 10
     filters: Filters = field(default_factory=Filters)
     min_relevance: MinRelevance = "any"
+    group_by_file: bool = False
 
     @property
     def has_picture(self) -> bool:
@@ -96,13 +100,23 @@ class Searcher:
         allowed = self._allowed(filtering.rest, inside)
         searched = filtering.count(allowed)
         most = request.top_k + bool(request.given)
-        many = most if unwanted is None else candidates(most)
         towards = wanted if unwanted is None else turned_away(wanted, unwanted)
-        (scores,), (seqs,) = filtering.search(towards[None], min(many, max(searched, 1)), allowed)
-        if unwanted is not None:
-            scores, seqs = self._without(unwanted, wanted, index, seqs)
-        is_there = seqs >= 0
-        scores, seqs = scores[is_there][:most], seqs[is_there][:most]
+
+        def find(k: int) -> "tuple[Vectors, Seqs]":
+            many = k if unwanted is None else candidates(k)
+            (scores,), (seqs,) = filtering.search(
+                towards[None], min(many, max(searched, 1)), allowed
+            )
+            if unwanted is not None:
+                scores, seqs = self._without(unwanted, wanted, index, seqs)
+            is_there = seqs >= 0
+            return scores[is_there][:k], seqs[is_there][:k]
+
+        if request.group_by_file:
+            files = partial(self._catalog.parts.sources, besides=request.given)
+            scores, seqs = best_of_each_file(find, files, request.top_k, searched)
+        else:
+            scores, seqs = find(most)
         relevances = judge(scores, self._space.sample.background(wanted, index))
         hits = self._describe(scores, seqs, relevances, request.given)[: request.top_k]
         return SearchResult(

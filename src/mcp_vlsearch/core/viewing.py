@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from PIL import Image
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.core.decode import decode
 from mcp_vlsearch.core.digest import image_id, read_file
+from mcp_vlsearch.core.parted import is_parted
+from mcp_vlsearch.core.picture import first_part, open_part
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sheet import MAX_EDGE, Cell, draw_grid, fitting_jpeg
@@ -151,24 +153,28 @@ class Viewer:
         size = next((size for size in SIZES if size >= edge), None)
         if size and one.image_id and (small := self._thumbnails.get(one.image_id, size)):
             return small
-        digest, data = self._read(one)
-        picture = decode(data, lambda width, height: _within(width, height, size or edge)).image
+        image, picture = self._decoded(one, lambda w, h: _within(w, h, size or edge))
         if size:
-            self._thumbnails.put(digest, size, picture)
+            self._thumbnails.put(image, size, picture)
         return picture
 
-    def _read(self, one: _Wanted) -> tuple[str, bytes]:
-        """Return an image's bytes and id, from any file that still holds it."""
+    def _decoded(
+        self, one: _Wanted, target_size: Callable[[int, int], tuple[int, int]]
+    ) -> tuple[str, Image.Image]:
+        """Return an image's id and picture, from any file that still holds it."""
         failure = ImageError("the file changed since it was indexed: index its folder again")
         for path in one.paths:
             try:
-                data = read_file(self._roots.check(path))
-            except (ImageError, RootError) as error:
+                place = self._roots.check(path)
+                if one.image_id and is_parted(place):
+                    part = open_part(path, one.image_id, self._roots, self._catalog, target_size)
+                    return one.image_id, part
+                data = read_file(place)
+                digest = image_id(data)
+                if one.image_id in (None, digest):
+                    return digest, decode(data, target_size).image
+            except VLSearchError as error:
                 failure = ImageError(str(error))
-                continue
-            digest = image_id(data)
-            if one.image_id in (None, digest):
-                return digest, data
         raise failure
 
     def _find(self, given: str) -> _Wanted:
@@ -179,12 +185,16 @@ class Viewer:
         paths = tuple(path for path in self._catalog.paths_of(given) if self._roots.of(path))
         if not paths:
             return _Wanted(given, error=f"no image {given} in this library: search for it again")
-        return _Wanted(Path(paths[0]).name, given, paths)
+        part = self._catalog.parts.part(given)
+        name = Path(paths[0]).name
+        return _Wanted(f"{name} ({part})" if part else name, given, paths)
 
     def _file(self, given: str) -> _Wanted:
         try:
             path = self._roots.check(given)
-        except RootError as error:
+            if is_parted(path):
+                return self._find(first_part(path, self._catalog))
+        except (RootError, QueryError) as error:
             return _Wanted(Path(given).name or given, error=str(error))
         return _Wanted(Path(path).name, self._known(path), (path,))
 

@@ -7,7 +7,15 @@ from pydantic import Field
 
 from mcp_vlsearch.types import Filters, MinRelevance
 
-__all__ = ["NO_FILTERS", "READS", "FiltersParameter", "MinRelevanceParameter", "Paths", "TopK"]
+__all__ = [
+    "NO_FILTERS",
+    "READS",
+    "FiltersParameter",
+    "GroupParameter",
+    "MinRelevanceParameter",
+    "Paths",
+    "TopK",
+]
 
 TopK = Annotated[int, Field(ge=1, le=100, description="How many hits to return at most.")]
 
@@ -26,6 +34,11 @@ FiltersParameter = Annotated[
 MinRelevanceParameter = Annotated[
     MinRelevance,
     Field(description='Leave out hits below this relevance; "any" keeps all.'),
+]
+
+GroupParameter = Annotated[
+    bool,
+    Field(description="Only the best page of each PDF and the best moment of each video."),
 ]
 
 Paths = list[Annotated[str, Field(min_length=1, max_length=4096)]]

@@ -13,7 +13,8 @@ __all__ = ["register"]
 DESCRIPTION = """\
 Say which folders (roots) may be searched, how many pictures are indexed, and whether the model is \
 loaded. Fast; never waits for the model. Call it first, and when a search finds nothing: with no \
-images there is nothing to find yet, and a root that is not online is a drive that is not there."""
+images there is nothing to find yet, and a root that is not online is a drive that is not there. \
+`not_read` are kinds of files that are passed by until the user installs what it says."""
 
 
 def register(server: MCPServer, library: Library) -> None:

@@ -14,6 +14,7 @@ from mcp_vlsearch.tools._parameters import (
     NO_FILTERS,
     READS,
     FiltersParameter,
+    GroupParameter,
     MinRelevanceParameter,
     TopK,
 )
@@ -56,6 +57,7 @@ def register(server: MCPServer, library: Library) -> None:
         top_k: TopK = 10,
         filters: FiltersParameter = NO_FILTERS,
         min_relevance: MinRelevanceParameter = "any",
+        group_by_file: GroupParameter = False,
     ) -> SearchResult:
         return await call(
             ctx,
@@ -65,6 +67,7 @@ def register(server: MCPServer, library: Library) -> None:
                 top_k=top_k,
                 filters=filters,
                 min_relevance=min_relevance,
+                group_by_file=group_by_file,
                 report=report,
             ),
         )

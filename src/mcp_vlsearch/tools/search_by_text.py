@@ -13,6 +13,7 @@ from mcp_vlsearch.tools._parameters import (
     NO_FILTERS,
     READS,
     FiltersParameter,
+    GroupParameter,
     MinRelevanceParameter,
     TopK,
 )
@@ -28,8 +29,9 @@ sofa" finds more than "dog"). If a query is short or ambiguous, send other phras
 `filters`, not into the query.
 Hits come best first, with paths to give to the user; view_images shows them to you. Trust \
 `relevance` more than `score`: "likely" hits may only be alike, so look at them; when all are \
-"weak", the library probably has no such picture: say so, or try another phrasing. \
-With `total_images` 0 nothing is indexed yet."""
+"weak", the library probably has no such picture: say so, or try another phrasing. `part` says \
+which page of a PDF ("page=3") or second of a video ("t=12.5") a hit is. With `total_images` 0 \
+nothing is indexed yet."""
 
 
 def register(server: MCPServer, library: Library) -> None:
@@ -57,6 +59,7 @@ def register(server: MCPServer, library: Library) -> None:
         ] = None,
         filters: FiltersParameter = NO_FILTERS,
         min_relevance: MinRelevanceParameter = "any",
+        group_by_file: GroupParameter = False,
     ) -> SearchResult:
         return await call(
             ctx,
@@ -68,6 +71,7 @@ def register(server: MCPServer, library: Library) -> None:
                 rewrite=rewrite,
                 filters=filters,
                 min_relevance=min_relevance,
+                group_by_file=group_by_file,
                 report=report,
             ),
         )
