@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     """Unit-norm rows, shape (n, dim)."""
     Seqs = NDArray[np.int64]
     """Sequence numbers of vectors, shape (n,)."""
+    Heat = NDArray[np.float32]
+    """How much each part of a picture matches, shape (rows, columns), from 0 to 1."""
 
 __all__ = [
     "ClosingIndex",
     "Encoder",
+    "ExplainingEncoder",
     "FilteringIndex",
     "ImageFacts",
     "Prepared",
@@ -115,6 +118,21 @@ class PreparingEncoder(Encoder, Protocol[_P]):
 
     def encode_images(self, images: Sequence[Image.Image | _P]) -> Vectors:
         """Return one vector per picture; prepared ones and others may come together."""
+        ...
+
+
+@runtime_checkable
+class ExplainingEncoder(Encoder, Protocol):
+    """An encoder that can say which part of a picture carries a match; no encoder must."""
+
+    def explain(self, image: Image.Image, vector: Vectors) -> Heat:
+        """Return how much each part of an RGB picture matches a vector of the space.
+
+        ``vector`` has shape (dim,), such as :meth:`encode_queries` gives. The result is float32 of
+        shape (rows, columns), laid over the whole picture from its top left corner: 0 for the part
+        that matches least, 1 for the one that matches most; all 0 where no part stands out. Raises
+        :class:`EncoderError`.
+        """
         ...
 
 

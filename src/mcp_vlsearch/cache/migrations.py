@@ -217,6 +217,20 @@ def name_library(tables: Tables) -> None:
     tables.execute("INSERT INTO library VALUES (lower(hex(randomblob(8))))")
 
 
+def keep_looks(tables: Tables) -> None:
+    """Keep the looks of pictures that were compared, by the version of what makes them.
+
+    They are large for a clustered key, so the table keeps its rowid.
+    """
+    tables.execute(
+        """CREATE TABLE looks (
+            image_id TEXT NOT NULL UNIQUE,
+            version INTEGER NOT NULL,
+            look BLOB NOT NULL
+        )"""
+    )
+
+
 STEPS: Final = (
     create_catalog,
     create_embeddings,
@@ -225,6 +239,7 @@ STEPS: Final = (
     free_embeddings,
     describe_spaces,
     name_library,
+    keep_looks,
 )
 
 

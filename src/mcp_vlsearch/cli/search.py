@@ -1,18 +1,22 @@
 """``search``: find pictures by text, by a picture, or by both together."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcp_vlsearch.cli.frame import UsageError, counted, note, opened, print_json, print_table
-from mcp_vlsearch.cli.options import ENCODING, FILTERS, WithJson, only, takes
+from mcp_vlsearch.cli.options import ENCODING, FILTERS, WithJson, given_folder, only, takes
 from mcp_vlsearch.cli.progress import working
+from mcp_vlsearch.errors import ImageError
 
 if TYPE_CHECKING:
+    from mcp_vlsearch.core.library import Library
+    from mcp_vlsearch.core.progress import ProgressCallback
     from mcp_vlsearch.types import Filters, SearchResult
 
-__all__ = ["LeastRelevance", "search"]
+__all__ = ["LeastRelevance", "filters_of", "search"]
 
 
 class LeastRelevance(StrEnum):
@@ -50,6 +54,14 @@ def search(
     min_relevance: Annotated[
         LeastRelevance, typer.Option(help="Leave out weaker hits.")
     ] = LeastRelevance.ANY,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a picture for each hit into this folder: which part of it matches TEXT.",
+            metavar="DIR",
+            parser=given_folder,
+        ),
+    ] = None,
     json: WithJson = False,
     filters: dict[str, Any],
     flags: dict[str, Any],
@@ -59,9 +71,11 @@ def search(
         raise UsageError("give TEXT, --image PATH, or both")
     if image is not None and (alternative or exclude or flags["rewrite"]):
         raise UsageError("--alternative, --exclude and --rewrite go with TEXT alone")
+    if explain is not None and (image is not None or text is None):
+        raise UsageError("--explain goes with TEXT alone")
     common: dict[str, Any] = {
         "top_k": top_k,
-        "filters": _filters(filters),
+        "filters": filters_of(filters),
         "min_relevance": min_relevance.value,
     }
     with opened(flags) as library, working() as report:
@@ -75,6 +89,8 @@ def search(
                 report=report,
                 **common,
             )
+        if explain is not None:
+            _explain(library, text or "", result, explain, report)
     if json:
         print_json(result)
     else:
@@ -82,7 +98,8 @@ def search(
     return 0
 
 
-def _filters(given: dict[str, Any]) -> "Filters":
+def filters_of(given: dict[str, Any]) -> "Filters":
+    """Return the filters that options say. Raises :class:`UsageError` for what they can't be."""
     from pydantic import ValidationError
 
     from mcp_vlsearch.types import Filters
@@ -105,6 +122,27 @@ def _near(text: str) -> dict[str, str]:
     if len(parts) != 3:
         raise UsageError(f"--near: give LAT,LON,KM, such as 48.86,2.35,5 (got {text!r})")
     return dict(zip(("latitude", "longitude", "km"), parts, strict=True))
+
+
+def _explain(
+    library: "Library", text: str, result: "SearchResult", folder: Path, report: "ProgressCallback"
+) -> None:
+    """Write a heat map for each hit, named by its rank and file."""
+    from mcp_vlsearch.core.progress import Progress
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = 0
+    for hit in result.hits:
+        report(Progress(hit.rank, len(result.hits), f"explaining hit {hit.rank}"))
+        name = f"{hit.rank:03d}-{Path(hit.path).stem}.jpg"
+        try:
+            found = library.explain_match(hit.image_id, text, report=report)
+        except ImageError as error:
+            note(f"hit {hit.rank} is not explained: {error}")
+            continue
+        (folder / name).write_bytes(found.jpeg)
+        written += 1
+    note(f"{counted(written, 'heat map')} written to {folder}")
 
 
 def _show(result: "SearchResult") -> None:
