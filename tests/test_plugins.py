@@ -92,6 +92,7 @@ def test_choosing_one_plugin_imports_no_other(installed: Path) -> None:
         "from mcp_vlsearch.plugins import resolve\n"
         "resolve('encoders', 'colours')\n"
         "resolve('rewriters', 'template')\n"
+        "resolve('rewriters', 'openai')\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     assert python("-c", script, path=installed) == "[]\n"

@@ -1,4 +1,4 @@
-"""Flags that the chosen encoder would ignore are refused; other sources may name them."""
+"""Flags that the chosen encoder or index would ignore are refused; others may name them."""
 
 from pathlib import Path
 from typing import Any
@@ -9,35 +9,40 @@ from mcp_vlsearch.errors import SettingsError
 from mcp_vlsearch.settings import load_settings
 
 IGNORED = [
-    ("qwen3-vl", "encoder_url", "http://127.0.0.1:8766", "--encoder-url needs --encoder remote"),
-    ("qwen3-vl", "encoder_token", "secret", "--encoder-token needs --encoder remote"),
-    ("remote", "device", "cpu", "--device is up to the server"),
-    ("remote", "pooling", "mean", "--pooling is up to the server"),
+    ("encoder=qwen3-vl", "encoder_url", "http://1.2.3.4", "--encoder-url needs --encoder remote"),
+    ("encoder=qwen3-vl", "encoder_token", "secret", "--encoder-token needs --encoder remote"),
+    ("encoder=remote", "device", "cpu", "--device is up to the server"),
+    ("encoder=remote", "pooling", "mean", "--pooling is up to the server"),
+    ("index=faiss", "milvus_uri", "http://1.2.3.4", "--milvus-uri needs --index milvus"),
+    ("index=faiss", "milvus_token", "secret", "--milvus-token needs --index milvus"),
+    ("index=milvus", "index_kind", "hnsw", "--index-kind needs --index faiss"),
 ]
+OTHER = {"qwen3-vl": "remote", "remote": "qwen3-vl", "faiss": "milvus", "milvus": "faiss"}
 
 
-@pytest.mark.parametrize(("encoder", "name", "value", "words"), IGNORED)
-def test_a_flag_that_the_encoder_would_ignore_is_refused_in_one_line(
-    tmp_path: Path, encoder: str, name: str, value: str, words: str
+@pytest.mark.parametrize(("plugin", "name", "value", "words"), IGNORED)
+def test_a_flag_that_nobody_would_look_at_is_refused_in_one_line(
+    tmp_path: Path, plugin: str, name: str, value: str, words: str
 ) -> None:
-    flags: dict[str, Any] = {"library": tmp_path, "encoder": encoder, name: value}
+    kind, _, chosen = plugin.partition("=")
+    flags: dict[str, Any] = {"library": tmp_path, kind: chosen, name: value}
     with pytest.raises(SettingsError, match=f"^{words}") as caught:
         load_settings(flags, environment={})
     assert "\n" not in str(caught.value)
-    other = "remote" if encoder == "qwen3-vl" else "qwen3-vl"
-    assert getattr(load_settings(flags | {"encoder": other}, environment={}), name) == value
-    assert load_settings(flags | {"encoder": "another"}, environment={}), "a plugin may use it"
+    assert getattr(load_settings(flags | {kind: OTHER[chosen]}, environment={}), name) == value
+    assert load_settings(flags | {kind: "another"}, environment={}), "a plugin may use it"
 
 
-@pytest.mark.parametrize(("encoder", "name", "value", "words"), IGNORED)
-def test_environment_and_config_file_may_say_what_this_encoder_ignores(
-    tmp_path: Path, encoder: str, name: str, value: str, words: str
+@pytest.mark.parametrize(("plugin", "name", "value", "words"), IGNORED)
+def test_environment_and_config_file_may_say_what_nobody_looks_at(
+    tmp_path: Path, plugin: str, name: str, value: str, words: str
 ) -> None:
     del words
-    (tmp_path / "config.toml").write_text(f'{name} = "{value}"\nencoder = "{encoder}"\n')
-    assert load_settings({"library": tmp_path}, environment={}).encoder == encoder
+    kind, _, chosen = plugin.partition("=")
+    (tmp_path / "config.toml").write_text(f'{name} = "{value}"\n{kind} = "{chosen}"\n')
+    assert getattr(load_settings({"library": tmp_path}, environment={}), kind) == chosen
     environment = {f"MCP_VLSEARCH_{name.upper()}": value}
-    assert load_settings({"library": tmp_path}, environment=environment).encoder == encoder
+    assert getattr(load_settings({"library": tmp_path}, environment=environment), kind) == chosen
 
 
 def test_a_flag_that_asks_for_the_default_is_no_reason_to_stop(tmp_path: Path) -> None:

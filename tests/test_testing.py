@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -277,7 +278,7 @@ def test_an_encoder_that_explains_wrongly_is_told_how(encoder: type[Any], promis
 
 
 class Rewriter:
-    """Returns what it was made with."""
+    """Returns what it was made with, for queries in English that are short."""
 
     name = "plain"
 
@@ -285,17 +286,70 @@ class Rewriter:
         self.phrasings = phrasings
 
     def rewrite(self, query: str) -> list[str]:
-        return [phrasing.format(query) for phrasing in self.phrasings]
+        is_short = query.strip() and query.isascii() and len(query) < 100
+        return [phrasing.format(query) for phrasing in self.phrasings] if is_short else []
+
+
+class WithModel(Rewriter):
+    """Has a fingerprint that a test chooses."""
+
+    fingerprint = "plain-1"
+
+    def load(self) -> None: ...
+
+
+class NoFingerprint(WithModel):
+    fingerprint = ""
+
+
+class AnotherOnceLoaded(WithModel):
+    def load(self) -> None:
+        self.fingerprint = "plain-2"
+
+
+class Slowly(Rewriter):
+    def rewrite(self, query: str) -> list[str]:
+        until = time.monotonic() + 0.02
+        while time.monotonic() < until:
+            pass
+        return super().rewrite(query)
+
+
+class AnyLanguage(Rewriter):
+    def rewrite(self, query: str) -> list[str]:
+        return [phrasing.format(query.translate({29483: "cat"})) for phrasing in self.phrasings]
 
 
 def test_a_rewriter_that_keeps_the_contract_passes() -> None:
     check_rewriter(Rewriter())
     check_rewriter(Rewriter("a photo of {}", "a drawing of {}"))
+    check_rewriter(WithModel("a photo of {}"))
 
 
 @pytest.mark.parametrize(
-    "phrasings", [["{}"], ["a {}", "a {}"], ["  "], [f"{n} {{}}" for n in "0123456789x"]]
+    "phrasings",
+    [
+        *(["{}"], [" {} "], ["a {}", "a {}"], ["a {}", "A  {}"], ["  "], ["一张{}"]),
+        [f"{n} {{}}" for n in "0123456789x"],
+        ["{}" + "x" * 2000],
+    ],
 )
 def test_a_rewriter_that_breaks_a_promise_is_told_so(phrasings: list[str]) -> None:
     with pytest.raises(AssertionError, match="rewrite"):
         check_rewriter(Rewriter(*phrasings))
+
+
+@pytest.mark.parametrize(
+    ("rewriter", "promise"),
+    [
+        (NoFingerprint, "has a fingerprint"),
+        (AnotherOnceLoaded, "must not change the fingerprint"),
+        (Slowly, "took"),
+        (AnyLanguage, "not in the query's language"),
+    ],
+)
+def test_a_rewriter_that_breaks_a_promise_is_told_which(
+    rewriter: type[Rewriter], promise: str
+) -> None:
+    with pytest.raises(AssertionError, match=promise):
+        check_rewriter(rewriter("a {}"), seconds=0.01 if rewriter is Slowly else 60)

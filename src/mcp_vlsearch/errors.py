@@ -9,6 +9,7 @@ VLSearchError
 │   ├── OutOfMemoryError    there is not enough memory to encode
 │   ├── EncoderChangedError the library went over to another one meanwhile
 │   └── UnreachableError    it runs elsewhere, and is not to be had there
+├── RewriterError           a query can't be rewritten; it can still be searched as it is
 ├── LibraryError            the library can't be opened or used
 │   └── LibraryBusyError    another process writes to it
 ├── RootError               a path lies outside the roots, or no root is allowed yet
@@ -30,6 +31,7 @@ __all__ = [
     "OutOfMemoryError",
     "PluginError",
     "QueryError",
+    "RewriterError",
     "RootError",
     "ServerError",
     "SettingsError",
@@ -76,6 +78,10 @@ class UnreachableError(EncoderError):
     Nobody answers there, or not in time; the connection broke off; we are refused; or another
     model or program is there now.
     """
+
+
+class RewriterError(VLSearchError):
+    """A rewriter can't write, or not in time; the query can still be searched as it is."""
 
 
 class LibraryError(VLSearchError):

@@ -33,6 +33,8 @@ BUILT_IN: Final[dict[Group, dict[str, str]]] = {
     },
     "rewriters": {
         "template": "mcp_vlsearch.rewriters.template:TemplateRewriter",
+        "model": "mcp_vlsearch.rewriters.qwen:QwenRewriter",
+        "openai": "mcp_vlsearch.rewriters.openai:OpenAIRewriter",
     },
     "tools": {
         "index_images": "mcp_vlsearch.tools.index_images:register",

@@ -16,24 +16,25 @@ from pydantic import (
 )
 
 from mcp_vlsearch.errors import SettingsError
-from mcp_vlsearch.files import write_whole
 
 __all__ = [
     "CONFIG_FILE",
     "DEFAULT_ENCODER",
     "OF_A_MODEL",
+    "PINNED",
     "Device",
     "Pooling",
     "Precision",
     "Rewrite",
     "Settings",
     "Share",
-    "choices",
-    "follow_pin",
-    "is_pinned",
+    "explain",
+    "fitting",
+    "is_of",
     "load_settings",
-    "open_choices",
-    "pin_encoder",
+    "model_name",
+    "read_config",
+    "with_values",
 ]
 
 ENVIRONMENT_PREFIX: Final = "MCP_VLSEARCH_"
@@ -47,16 +48,21 @@ PINNED: Final = (
     "image_instruction",
 )  # fmt: skip
 """What ``index`` writes into ``config.toml``: the choices that vectors depend on."""
+FOLLOWED: Final = (*PINNED, "index_kind")
+"""What running servers follow when it changes there."""
 OF_A_MODEL: Final = ("precision", "dim", "max_pixels", "pooling", "image_instruction")
 """Those among them that are made for one model and say nothing about another."""
 
 _NO_SERVER: Final = "needs --encoder remote: give that"
 _UP_TO_THE_SERVER: Final = "is up to the server that the encoder 'remote' asks: give it there"
+_NO_MILVUS: Final = "needs --index milvus: give that"
 _IDLE: Final = {
-    DEFAULT_ENCODER: dict.fromkeys(("encoder_url", "encoder_token"), _NO_SERVER),
-    "remote": dict.fromkeys(("device", "pooling"), _UP_TO_THE_SERVER),
+    ("encoder", DEFAULT_ENCODER): dict.fromkeys(("encoder_url", "encoder_token"), _NO_SERVER),
+    ("encoder", "remote"): dict.fromkeys(("device", "pooling"), _UP_TO_THE_SERVER),
+    ("index", "faiss"): dict.fromkeys(("milvus_uri", "milvus_token"), _NO_MILVUS),
+    ("index", "milvus"): {"index_kind": "needs --index faiss: give that"},
 }
-"""By encoder: settings that it has no use for, and what to do instead."""
+"""By plugin: settings that it has no use for, and what to do instead."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -125,6 +131,19 @@ class Settings(BaseModel):
         str | None, Field(description="Token for that server, such as `user:password`.")
     ] = None
     rewrite: Annotated[str, Field(description="Default rewriter.")] = "off"
+    rewrite_model: Annotated[
+        str | None,
+        Field(description="Checkpoint that the rewriter `model` runs, or that `openai` asks for."),
+    ] = None
+    rewrite_seconds: Annotated[
+        float, Field(gt=0, le=600, description="Time that one rewriting may take.")
+    ] = 20.0
+    rewrite_url: Annotated[
+        str | None, Field(description="Address of the server that the rewriter `openai` asks.")
+    ] = None
+    rewrite_token: Annotated[
+        str | None, Field(description="Bearer token for the server of that rewriter.")
+    ] = None
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
     read_only: Annotated[bool, Field(description="No tool that writes.")] = False
 
@@ -153,114 +172,42 @@ def load_settings(
     library = given.get("library") or from_environment.get("library") or _default_library()
     library = _absolute(Path(library))
     chosen = {**from_environment, **given}
-    from_file = _fitting(_read_config(library / CONFIG_FILE), chosen)
+    from_file = fitting(read_config(library / CONFIG_FILE), chosen)
     values = {**from_file, **chosen, "library": library}
     if "model" in values:
-        values["model"] = _model(str(values["model"]))
+        values["model"] = model_name(str(values["model"]))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, given, from_environment, library)) from error
+        raise SettingsError(explain(error, given, from_environment, library)) from error
     roots = tuple(_absolute(root) for root in settings.roots)
-    settings = _with(
-        settings, {"roots": roots}, settings.model_fields_set - set(PINNED) | chosen.keys()
+    settings = with_values(
+        settings, {"roots": roots}, settings.model_fields_set - set(FOLLOWED) | chosen.keys()
     )
     settings._flags = frozenset(given)
     _refuse_idle(settings)
     return settings
 
 
-def follow_pin(settings: Settings) -> Settings:
-    """Return settings with what ``config.toml`` pins now, where nobody chose otherwise.
-
-    So a server goes over to another model with its library. Raises :class:`SettingsError`.
-    """
-    chosen = _chosen(settings)
-    pinned = _fitting(_read_config(settings.library / CONFIG_FILE), chosen)
-    values = {
-        name: pinned.get(name, Settings.model_fields[name].default)
-        for name in PINNED
-        if name not in chosen
-    }
-    if "model" in values:
-        values["model"] = _model(str(values["model"]))
-    try:
-        checked = Settings.model_validate({**dict(settings), **values})
-    except ValidationError as error:
-        raise SettingsError(_explain(error, {}, {}, settings.library)) from error
-    update = {name: getattr(checked, name) for name in values}
-    return _with(settings, update, settings.model_fields_set)
-
-
-def choices(settings: Settings) -> dict[str, Any]:
-    """Return by name what vectors depend on, without what is left to defaults."""
-    values = {name: getattr(settings, name) for name in PINNED}
-    return {
-        name: value
-        for name, value in values.items()
-        if name in ("encoder", "model") or value != Settings.model_fields[name].default
-    }
-
-
-def open_choices(settings: Settings) -> set[str]:
-    """Return what of a model's choices nobody has made: the library may know them from before.
-
-    None are open for the model that ``config.toml`` pins: there, what it leaves out means defaults.
-    """
-    config, chosen = _read_config(settings.library / CONFIG_FILE), _chosen(settings)
-    if is_pinned(settings.library) and _is_of(config, chosen):
-        return set()
-    return set(OF_A_MODEL) - chosen.keys() - _fitting(config, chosen).keys()
-
-
-def is_pinned(library: Path) -> bool:
-    """Say whether the library's ``config.toml`` names an encoder or a model."""
-    return not {"encoder", "model"}.isdisjoint(_read_config(library / CONFIG_FILE))
-
-
-def pin_encoder(settings: Settings) -> None:
-    """Write what vectors depend on into the library's ``config.toml``, instead of what is there.
-
-    Later commands and servers so follow the library without being told.
-    """
-    import tomlkit
-
-    path = settings.library / CONFIG_FILE
-    document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
-    before = {name: document[name] for name in PINNED if name in document}
-    values = choices(settings)
-    if before == values:
-        return
-    for name in before.keys() - values.keys():
-        del document[name]
-    document.update({k: v for k, v in values.items() if before.get(k) != v})
-    write_whole(path, tomlkit.dumps(document))
-
-
-def _chosen(settings: Settings) -> dict[str, Any]:
-    """Return what flags or the environment say of vectors."""
-    return {name: getattr(settings, name) for name in PINNED if name in settings.model_fields_set}
-
-
-def _fitting(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+def fitting(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of ``config.toml`` holds: choices for one model don't, where another is asked."""
-    unfit = () if _is_of(config, chosen) else OF_A_MODEL
+    unfit = () if is_of(config, chosen) else OF_A_MODEL
     return {name: value for name, value in config.items() if name not in unfit}
 
 
-def _is_of(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
+def is_of(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
     """Say whether ``config.toml`` speaks of the encoder and model that are asked for."""
     if {"encoder", "model"}.isdisjoint(config):
         return True
     defaults = {name: Settings.model_fields[name].default for name in ("encoder", "model")}
     return all(
-        _model(str(chosen.get(name, value))) == _model(str(value))
+        model_name(str(chosen.get(name, value))) == model_name(str(value))
         for name, value in {**defaults, **config}.items()
         if name in defaults
     )
 
 
-def _with(settings: Settings, values: Mapping[str, Any], chosen: set[str]) -> Settings:
+def with_values(settings: Settings, values: Mapping[str, Any], chosen: set[str]) -> Settings:
     """Return settings with other values that are valid, and with what counts as set."""
     copy = settings.model_copy(update=values)
     copy.model_fields_set.intersection_update(chosen)
@@ -268,16 +215,18 @@ def _with(settings: Settings, values: Mapping[str, Any], chosen: set[str]) -> Se
 
 
 def _refuse_idle(settings: Settings) -> None:
-    """Refuse flags that the encoder does not look at.
+    """Refuse flags that neither the encoder nor the index looks at.
 
     Environment and ``config.toml`` may name such settings, for other libraries.
     """
-    for name in filter(settings.is_flag, _IDLE.get(settings.encoder, {})):
-        flag = f"--{name.replace('_', '-')}"
-        raise SettingsError(f"{flag} {_IDLE[settings.encoder][name]}, or leave it out")
+    for plugin in ("encoder", "index"):
+        idle = _IDLE.get((plugin, getattr(settings, plugin)), {})
+        for name in filter(settings.is_flag, idle):
+            flag = f"--{name.replace('_', '-')}"
+            raise SettingsError(f"{flag} {idle[name]}, or leave it out")
 
 
-def _model(name: str) -> str:
+def model_name(name: str) -> str:
     """Make a local directory absolute: the next command may run elsewhere."""
     is_local = name != BUILT_IN_MODEL and Path(name).expanduser().is_dir()
     return str(_absolute(Path(name))) if is_local else name
@@ -289,7 +238,8 @@ def _default_library() -> Path:
     return user_data_path("mcp-vlsearch", appauthor=False)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Return what a ``config.toml`` says, if it is there. Raises :class:`SettingsError`."""
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -302,12 +252,13 @@ def _read_config(path: Path) -> dict[str, Any]:
     return values
 
 
-def _explain(
+def explain(
     error: ValidationError,
     flags: Mapping[str, Any],
     environment: Mapping[str, Any],
     library: Path,
 ) -> str:
+    """Say in one line which setting is wrong, and where it was set."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "?"
     if name in flags:

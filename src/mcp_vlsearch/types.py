@@ -270,7 +270,10 @@ class ExportReport(_Model):
 
 
 class ImportReport(_Model):
-    """What became of a file's vectors: ``kept`` are those that were here already and stayed."""
+    """What became of a file's vectors: ``kept`` are those that were here already and stayed.
+
+    ``advice`` says what to do where they can't be searched without being told how.
+    """
 
     file: str
     fingerprint: str
@@ -280,6 +283,7 @@ class ImportReport(_Model):
     replaced: int
     kept: int
     seconds: float
+    advice: str | None = None
 
 
 class PruneReport(_Model):
@@ -287,7 +291,8 @@ class PruneReport(_Model):
 
     ``unused`` are vectors of images without files, ``vectors`` all that go with the fingerprints
     that were dropped, ``removals`` notes for indexes that all know them. ``freed`` is the space on
-    disk that was given back, in a dry run about what it would be.
+    disk that was given back, in a dry run about what it would be. ``phrasings`` are queries for
+    which a rewriter's words were kept.
     """
 
     dry_run: bool
@@ -297,3 +302,4 @@ class PruneReport(_Model):
     removals: int
     freed: int
     database_bytes: int
+    phrasings: int = 0

@@ -95,7 +95,7 @@ def test_a_file_that_is_mended_has_failed_no_more(shelf: Shelf) -> None:
     shelf.catalog.put_files([("/a", BROKEN)])
     shelf.add("/a", "one")
     assert shelf.catalog.counts() == Counts(files=1, failed=0, images=1)
-    assert shelf.catalog.image_of("/a") == "one"
+    assert shelf.catalog.records(["/a"])["/a"].image_id == "one"
 
 
 def test_images_and_files_know_each_other(shelf: Shelf) -> None:
@@ -104,9 +104,9 @@ def test_images_and_files_know_each_other(shelf: Shelf) -> None:
     shelf.catalog.put_files([("/broken", BROKEN)])
     assert shelf.catalog.paths_of("one") == ["/a", "/b"]
     assert shelf.catalog.paths_of("none") == []
-    assert shelf.catalog.image_of("/a") == "one"
-    assert shelf.catalog.image_of("/broken") is None
-    assert shelf.catalog.image_of("/nowhere") is None
+    known = shelf.catalog.records(["/a", "/broken", "/nowhere"])
+    images = {path: record.image_id for path, record in known.items()}
+    assert images == {"/a": "one", "/broken": None}
     assert shelf.catalog.has_image("one")
     assert not shelf.catalog.has_image("none")
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mcp_vlsearch.cache import migrations
 from mcp_vlsearch.cache.catalog import Counts, FileRecord
+from mcp_vlsearch.cache.migrations_counts import count_rows
 
 from .conftest import Shelf
 
@@ -99,7 +100,7 @@ def test_what_a_transaction_takes_back_was_never_counted(shelf: Shelf) -> None:
 def test_an_older_library_is_counted_when_it_is_opened(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, open_anew: Callable[[], Shelf]
 ) -> None:
-    older = tuple(step for step in migrations.STEPS if step is not migrations.count_rows)
+    older = tuple(step for step in migrations.STEPS if step is not count_rows)
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "STEPS", older)
         for path, image in (("/a/1", "one"), ("/a/2", "one"), ("/b", "two")):
@@ -118,10 +119,22 @@ def test_counting_looks_at_no_row_of_a_large_table(shelf: Shelf) -> None:
         connection.set_trace_callback(asked.append)
         shelf.catalog.counts()
         shelf.catalog.file_count("/a")
-        shelf.catalog.any_outside(["/a"])
         shelf.embeddings.count()
         connection.set_trace_callback(None)
         for query in asked:
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
             assert not [s for s in plan if "files" in s.split() or "entries" in s.split()], plan
     assert asked
+
+
+def test_what_lies_outside_some_folders_is_looked_for_between_them(shelf: Shelf) -> None:
+    asked: list[str] = []
+    with shelf.database.read() as connection:
+        connection.set_trace_callback(asked.append)
+        assert not shelf.catalog.any_outside(["/a/b", "/a", "/c"])
+        connection.set_trace_callback(None)
+        [query] = asked
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+        files = [step for step in plan if "files" in step.split()]
+    assert len(files) == 5
+    assert all("SEARCH files USING PRIMARY KEY (path>" in step for step in files), plan

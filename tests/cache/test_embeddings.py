@@ -9,7 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mcp_vlsearch.cache import deleting
 from mcp_vlsearch.cache.catalog import FileRecord
+from mcp_vlsearch.cache.deleting import Deleting
+from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.errors import EncoderError
 
 from .conftest import DIM, PICTURE, Shelf, unit
@@ -105,7 +108,8 @@ def test_an_image_that_loses_its_last_file_is_found_no_more_under_any_fingerprin
     other.add("/a", "one")
     shelf.catalog.forget(["/a"])
     assert shelf.found() == other.found() == []
-    assert shelf.embeddings.changes(2, 0, 9)[2].tolist() == [1, 2]
+    assert shelf.embeddings.changes(2, 0, 9)[2].tolist() == [1]
+    assert other.embeddings.changes(2, 0, 9)[2].tolist() == [2]
 
 
 def test_a_file_with_new_content_takes_the_old_image_away(shelf: Shelf) -> None:
@@ -194,6 +198,74 @@ def test_a_new_index_does_not_read_removals_of_before(shelf: Shelf) -> None:
     shelf.catalog.forget(["/a"])
     seqs, vectors, removed, last = shelf.embeddings.changes(0, 0, 9)
     assert (len(seqs), vectors.shape, len(removed), last) == (0, (0, DIM), 0, 1)
+
+
+def test_an_index_reads_no_removals_of_other_fingerprints(shelf: Shelf) -> None:
+    other = shelf.under("other")
+    for number in range(20):
+        other.add(f"/{number}", f"image {number}")
+    shelf.add("/0", "image 0")
+    follower = Follower(shelf)
+    follower.catch_up()
+    shelf.catalog.forget([f"/{number}" for number in range(1, 20)])
+    _, _, removed, last = shelf.embeddings.changes(21, 0, 9)
+    assert (len(removed), last) == (0, follower.last_removal)
+    assert len(other.embeddings.changes(21, 0, 9)[2]) == 19
+
+
+def drop(shelf: Shelf) -> None:
+    """Delete the space that a shelf is of."""
+    spaces = {space.fingerprint: space for space in Fingerprints(shelf.database).all()}
+    Deleting(shelf.database).drop(spaces[shelf.embeddings.fingerprint], lambda _: None)
+
+
+def removals(shelf: Shelf) -> int:
+    with shelf.database.read() as connection:
+        return int(connection.execute("SELECT COUNT(*) FROM removals").fetchone()[0])
+
+
+def test_dropping_a_space_logs_nothing_and_an_index_of_it_begins_anew(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deleting, "_ROWS", 3)
+    other = shelf.under("other")
+    for number in range(7):
+        shelf.add(f"/{number}", f"image {number}")
+        other.add(f"/{number}", f"image {number}")
+    shelf.catalog.forget(["/6"])
+    here, there = Follower(shelf), Follower(other)
+    here.catch_up()
+    there.catch_up()
+    drop(other)
+    assert removals(shelf) == 1, "its own"
+    assert shelf.embeddings.changes(here.last_seq, here.last_removal, 9)[3] == here.last_removal
+    assert shelf.embeddings.remembers(here.last_removal)
+    for is_there_again in (False, True):
+        last = other.embeddings.changes(there.last_seq, there.last_removal, 9)[3]
+        assert last > there.last_removal, "so that it asks"
+        assert not other.embeddings.remembers(there.last_removal), is_there_again
+        fresh = Follower(other)
+        assert len(fresh.catch_up()) == is_there_again
+        assert other.embeddings.remembers(fresh.last_removal)
+        other.add("/again", "again")
+
+
+def test_removals_are_forgotten_up_to_what_the_index_of_each_fingerprint_knows(
+    shelf: Shelf,
+) -> None:
+    other = shelf.under("other")
+    for number in range(4):
+        shelf.add(f"/{number}", f"image {number}")
+        other.add(f"/{number}", f"image {number}")
+    for number in range(3):
+        shelf.catalog.forget([f"/{number}"])
+    ids = {space.fingerprint: space.id for space in Fingerprints(shelf.database).all()}
+    known = {ids["one"]: 4}
+    assert Deleting(shelf.database).removals(known) == 2 + 3, "known ones, and of no stored index"
+    Deleting(shelf.database).delete_removals(known)
+    assert removals(shelf) == 1
+    assert [shelf.embeddings.remembers(n) for n in range(6)] == [False] * 3 + [True] * 3
+    assert [other.embeddings.remembers(n) for n in (0, 3, 5, 6)] == [False, False, False, True]
 
 
 def test_a_sample_is_of_this_fingerprint_and_without_repeats(shelf: Shelf) -> None:

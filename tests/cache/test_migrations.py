@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from mcp_vlsearch.cache import migrations
+from mcp_vlsearch.cache import migrating, migrations
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.spaces import Spaces
+from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.errors import LibraryError
+
+from .conftest import Promise
 
 
 def tables_of(file: Path) -> set[str]:
@@ -59,6 +62,29 @@ def test_an_older_library_gets_the_steps_it_lacks(
     connection = sqlite3.connect(file)
     assert connection.execute("SELECT name FROM colours").fetchall() == [("red",)]
     connection.close()
+
+
+@pytest.mark.parametrize("is_large", [True, False])
+def test_a_step_that_takes_long_is_told_before_it_begins(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_large: bool
+) -> None:
+    names = [step.__name__ for step in migrations.STEPS]
+    before = names.index("free_embeddings")
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:before])
+        open_once(file)
+
+    def told(_: Any) -> None:
+        assert ("are brought up to this version" in caplog.text) is is_large
+
+    monkeypatch.setattr(migrating, "_LARGE", 0 if is_large else migrating._LARGE)
+    rest = (migrations.free_embeddings, told, *migrations.STEPS[before + 1 :])
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS[:before], *rest))
+    open_once(file)
+    assert len(caplog.records) == is_large
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_colours))
+    open_once(file)
+    assert len(caplog.records) == is_large, "a step that is quick is not told of"
 
 
 def test_a_step_that_fails_leaves_the_library_as_it_was(
@@ -116,6 +142,40 @@ def test_the_database_itself_refuses_an_image_that_nobody_described(file: Path) 
     database.close()
 
 
+def test_removals_of_a_library_from_before_they_were_told_apart_count_for_all(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [step.__name__ for step in migrations.STEPS]
+    before = migrations.STEPS[: names.index("tell_removals_apart")]
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", before)
+        open_once(file)
+    connection = sqlite3.connect(file)
+    connection.executescript(
+        """
+        INSERT INTO images (image_id, width, height, format, bytes, orientation)
+            VALUES ('one', 1, 1, 'PNG', 1, 'square');
+        INSERT INTO files VALUES ('/a', 1, 2, 'one', NULL, 0);
+        INSERT INTO fingerprints (id, fingerprint, encoder, model, precision, dim, created_at)
+            VALUES (1, 'one', 'e', 'm', 'fp32', 2, 'then'), (2, 'two', 'e', 'm', 'fp32', 2, 'then');
+        INSERT INTO embeddings VALUES (3, 'one', 1, x'003c0000');
+        INSERT INTO entries VALUES (9, 'one', 1);
+        INSERT INTO removals VALUES (5, 1), (6, 8);
+        """
+    )
+    connection.close()
+    database = Database(file)
+    one, two = (Embeddings(database, Promise(name, dim=2)) for name in ("one", "two"))
+    for embeddings in (one, two):
+        assert [embeddings.remembers(n) for n in (3, 4, 6)] == [False, True, True]
+        assert embeddings.changes(9, 4, 9)[2].tolist() == [1, 8]
+        assert embeddings.changes(9, 4, 9)[3] == 6
+    Catalog(database).forget(["/a"])
+    assert (one.changes(9, 6, 9)[2].tolist(), one.changes(9, 6, 9)[3]) == ([9], 7)
+    assert (two.changes(9, 6, 9)[2].tolist(), two.changes(9, 6, 9)[3]) == ([], 6)
+    database.close()
+
+
 def test_a_library_from_before_vectors_stood_alone_keeps_them_all(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +201,7 @@ def test_a_library_from_before_vectors_stood_alone_keeps_them_all(
         assert reading.execute("SELECT seq FROM entries").fetchall() == [(5,)]
         assert reading.execute("SELECT COUNT(*) FROM removals").fetchone() == (0,)
         assert reading.execute("PRAGMA foreign_key_check").fetchall() == []
-    [space] = Spaces(database).all()
+    [space] = Fingerprints(database).all()
     assert (space.fingerprint, space.choices, space.searched, space.entries) == ("f", None, 0, 1)
     with database.write() as tables:
         tables.execute("INSERT INTO embeddings VALUES (4, 'before its picture', 7, x'003c0000')")

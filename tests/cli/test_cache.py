@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mcp_vlsearch.cache.phrasings import Phrasings
 from mcp_vlsearch.types import ExportReport, ImportReport, LibraryStatus, PruneReport, SpaceStatus
 
 from .conftest import COLOURS, Run
@@ -101,6 +102,20 @@ def test_prune_deletes_only_when_it_is_told_to(run: Run, two: list[SpaceStatus])
     assert "0 vectors with 0 fingerprints" in run("cache", "prune", "--old", "--yes").out
 
 
+def test_prune_says_so_if_no_vectors_are_chosen(run: Run) -> None:
+    result = run("cache", "prune", "--yes")
+    assert result.code == 0
+    assert "no vectors are chosen: add --unused, --old or --fingerprint ID" in result.err
+    assert "no vectors are chosen" not in run("cache", "prune", "--unused", "--yes").err
+
+
+def test_an_empty_fingerprint_is_told_from_an_unknown_one(run: Run) -> None:
+    for command in (("use", ""), ("export", "x.parquet", "--fingerprint", "")):
+        result = run("cache", *command)
+        assert result.code == 1
+        assert "the fingerprint is empty: give one that `mcp-vlsearch status` lists" in result.err
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_prune_asks_on_a_terminal(
     run: Run, indexed: Path, monkeypatch: pytest.MonkeyPatch, answer: bool
@@ -114,6 +129,19 @@ def test_prune_asks_on_a_terminal(
     assert "would go: 0 vectors with 0 fingerprints, 1 of images without files" in result.err
     assert result.out.startswith("deleted: ") is answer
     assert result.err.endswith("nothing was deleted\n") is not answer
+
+
+@pytest.mark.usefixtures("indexed")
+def test_prune_forgets_what_rewriters_wrote_on_request(run: Run, tmp_path: Path) -> None:
+    known = Phrasings(tmp_path / "library")
+    known.keep("rewriter", "cat", ["A cat."])
+    assert "0 of images without files, 0 old" in run("cache", "prune", "--yes").out
+    planned = run("cache", "prune", "--phrasings", "--dry-run")
+    assert "phrasings of 1 queries, " in planned.out
+    assert known.count() == 1
+    done = run("cache", "prune", "--phrasings", "--yes", "--json")
+    assert PruneReport.model_validate_json(done.out).phrasings == 1
+    assert known.count() == 0
 
 
 def test_what_is_searched_is_not_pruned(run: Run, two: list[SpaceStatus]) -> None:

@@ -180,6 +180,13 @@ def test_search_takes_other_phrasings_exclusions_and_a_rewriter(run: Run) -> Non
 
 
 @pytest.mark.usefixtures("indexed")
+def test_search_with_a_rewriter_that_can_not_be_had_says_so_in_one_line(run: Run) -> None:
+    result = run("search", "red", "--rewrite", "model", "--rewrite-model", "./nowhere")
+    assert result.code == 1
+    assert "there is no directory './nowhere': give --rewrite-model" in result.err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("indexed")
 def test_search_writes_a_heat_map_for_each_hit(run: Run, tmp_path: Path) -> None:
     result = run("search", "red", "-k", "3", "--explain", tmp_path / "maps" / "red")
     assert result.code == 0, result.err
@@ -465,6 +472,33 @@ def test_eval_prints_exactly_the_figures_of_the_contract(run: Run, indexed: Path
     assert (figures["images"], figures["queries"]) == (4, 5)
     assert (figures["recall@1"], figures["recall@5"]) == (0.8, 1.0)
     assert "recall@1   0.800" in run("eval", captions).out
+
+
+def test_eval_with_a_rewriter_says_what_it_gains_or_loses(run: Run, indexed: Path) -> None:
+    captions = indexed / "captions.jsonl"
+    lines = [{"image": f"{colour}.png", "caption": colour} for colour in COLOURS]
+    captions.write_text("\n".join(map(json.dumps, lines)))
+    figures = json.loads(run("eval", captions, "--json", "--rewrite", "template").out)
+    assert list(figures)[-4:] == ["rewrite", "rewritten", "off", "gain"]
+    assert (figures["rewrite"], figures["queries"]) == ("template", 4)
+    assert figures["gain"]["mrr"] == figures["mrr"] - figures["off"]["mrr"]
+    shown = run("eval", captions, "--rewrite", "template").out.splitlines()
+    assert shown[1] == f"queries    4, {figures['rewritten']} of them rewritten"
+    assert shown[2].split() == ["off", "template", "gain"]
+    assert shown[3].split() == [
+        "recall@1",
+        f"{figures['off']['recall@1']:.3f}",
+        f"{figures['recall@1']:.3f}",
+        f"{figures['gain']['recall@1']:+.3f}",
+    ]
+
+
+def test_eval_with_a_rewriter_that_fails_says_so(run: Run, indexed: Path) -> None:
+    captions = indexed / "captions.jsonl"
+    captions.write_text(json.dumps({"image": "red.png", "caption": "red"}))
+    result = run("eval", captions, "--rewrite", "openai")
+    assert result.code == 2
+    assert "rewriter 'openai' needs the address of a server" in result.err.splitlines()[-1]
 
 
 def test_eval_of_pictures_that_are_not_indexed_says_to_index_first(run: Run, indexed: Path) -> None:

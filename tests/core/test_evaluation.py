@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mcp_vlsearch.core.evaluation import Evaluation, evaluate, figures, ranks
+from mcp_vlsearch.core.evaluation import Evaluation, compare, evaluate, figures, ranks
 from mcp_vlsearch.errors import QueryError
 
 Vectors = NDArray[np.float32]
@@ -28,8 +28,14 @@ class FakeLibrary:
     def image_vectors(self, paths: Iterable[Path], _: object) -> dict[Path, tuple[str, Vectors]]:
         return {path: self.images[path.name] for path in paths if path.name in self.images}
 
-    def query_vectors(self, queries: Sequence[str], _: object) -> list[Vectors]:
-        return [self.queries[query] for query in queries]
+    def query_vectors(
+        self, queries: Sequence[str], _: object, rewrite: str = "off"
+    ) -> list[Vectors]:
+        return [self.queries[self.rewritten(query, rewrite, _)[-1]] for query in queries]
+
+    def rewritten(self, query: str, rewrite: str, _: object) -> tuple[str, ...]:
+        other = query.upper() if rewrite == "upper" else query
+        return (query, other) if other in self.queries and other != query else (query,)
 
 
 def unit(rows: NDArray[Any]) -> Vectors:
@@ -67,6 +73,23 @@ def test_figures_are_those_of_a_plain_count(tmp_path: Path) -> None:
     assert found.recall_at_10 == sum(rank <= 10 for rank in ranks) / 150
     assert found.mrr == pytest.approx(sum(1 / rank for rank in ranks) / 150)
     assert 0.1 < found.recall_at_1 < found.recall_at_5 < found.recall_at_10 < 1
+
+
+def test_a_rewriter_is_compared_with_none(tmp_path: Path) -> None:
+    east, north, both = unit(np.array([[1, 0], [0, 1], [1, 1]]))
+    library = FakeLibrary(
+        {"a.png": ("A", east), "b.png": ("B", north)},
+        {"a": north, "b": north, "c": east, "A": east, "B": both},
+    )
+    lines = [line("a.png", "a"), line("b.png", "b"), line("a.png", "c")]
+    found = compare(library, write(tmp_path, *lines), "upper")  # type: ignore[arg-type]
+    plain = measure(library, write(tmp_path, *lines))
+    values = found.model_dump(by_alias=True)
+    assert (found.images, found.queries, found.rewrite, found.rewritten) == (2, 3, "upper", 2)
+    assert plain.recall_at_1 == found.recall_at_1 == pytest.approx(2 / 3)
+    assert found.off == {k: v for k, v in plain.model_dump(by_alias=True).items() if k in found.off}
+    assert list(found.off) == list(found.gain) == ["recall@1", "recall@5", "recall@10", "mrr"]
+    assert all(found.gain[name] == values[name] - found.off[name] for name in found.gain)
 
 
 def test_files_with_the_same_content_are_one_image_and_either_is_right(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress, silent
 from mcp_vlsearch.errors import EncoderError
+from mcp_vlsearch.pins import pin_encoder
 from mcp_vlsearch.plugins import BUILT_IN
-from mcp_vlsearch.settings import Settings, load_settings, pin_encoder
+from mcp_vlsearch.settings import Settings, load_settings
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder
 

@@ -41,8 +41,8 @@ def changes(report: IndexReport) -> dict[str, int]:
 def state(library: Library) -> list[tuple[str, str, bytes]]:
     """Return everything that can be found: path, image and its nearest vectors' scores."""
     found = []
-    for path in sorted(library._catalog.known("/")):
-        image = library._catalog.image_of(path) or ""
+    for path, record in sorted(library._catalog.known("/").items()):
+        image = record.image_id or ""
         vector = library.search_by_image(image, top_k=3).model_dump_json(exclude={"seconds"})
         found.append((path, image, vector.encode()))
     return found
@@ -430,7 +430,7 @@ def test_a_picture_is_never_paired_with_the_vector_of_another(
 ) -> None:
     library.index()
     for path in photos.rglob("*.png"):
-        image = library._catalog.image_of(str(path))
+        image = library._catalog.records([str(path)])[str(path)].image_id
         assert image is not None
         cached = library._spaces.current(lambda _: None).embeddings.vector(image)
         assert cached is not None
@@ -553,8 +553,8 @@ def test_a_link_is_removed_by_its_own_path(library: Library, photos: Path) -> No
     link.symlink_to(photos / "trip" / "3.png")
     library.index()
     assert library.remove([link]).removed == 1
-    assert library._catalog.image_of(str(link)) is None
-    assert library._catalog.image_of(str(photos / "trip" / "3.png")) is not None
+    target = str(photos / "trip" / "3.png")
+    assert set(library._catalog.records([str(link), target])) == {target}
 
 
 def test_a_server_on_an_empty_library_follows_what_the_first_index_pins(

@@ -1,5 +1,6 @@
 """Vectors go from one library to another through a file, and spare the encoder there."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.parquet import VectorFile
 from mcp_vlsearch.core.progress import Progress
 from mcp_vlsearch.errors import CancelledError, LibraryError
+from mcp_vlsearch.pins import is_pinned
+from mcp_vlsearch.settings import load_settings
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 
@@ -73,7 +76,7 @@ def test_a_file_has_every_image_with_its_vector_and_what_made_it(
     assert table.schema.field("vector").type == pa.list_(pa.float16(), 49)
     held = dict(zip(table["image_id"].to_pylist(), table["vector"].to_pylist(), strict=True))
     for path in photos.rglob("*.png"):
-        image = library._catalog.image_of(str(path))
+        image = library._catalog.records([str(path)])[str(path)].image_id
         assert image is not None
         with Image.open(path) as picture:
             assert np.asarray(held[image], np.float32) @ vector_of(picture) > 0.9999
@@ -117,6 +120,41 @@ def test_a_new_library_goes_over_to_the_encoder_of_what_it_imports(
     with Library.open(tmp_path / "new") as library:
         assert (library.settings.encoder, library.settings.model) == ("mosaic", "colours")
         assert library.index().encoded == 0
+
+
+def of_model(file: Path, model: str) -> Path:
+    """Write a file whose vectors were made with a model of this name."""
+    table = content(file)
+    said = json.loads(pq.read_schema(file).metadata[b"mcp-vlsearch"]) | {"model": model}
+    other = file.with_name("other.parquet")
+    pq.write_table(table.replace_schema_metadata({"mcp-vlsearch": json.dumps(said)}), other)
+    return other
+
+
+@pytest.mark.parametrize(
+    "model", ["/opt/models/mine", "C:\\models\\mine", "D:/mine", "~/mine", "./mine", "..\\mine"]
+)
+def test_the_folder_of_a_model_on_another_machine_is_not_searched_with_but_told(
+    file: Path, photos: Path, tmp_path: Path, model: str
+) -> None:
+    with Library.open(tmp_path / "new") as library:
+        report = library.cache.import_file(of_model(file, model))
+        assert (report.added, report.model) == (10, model)
+        assert report.advice is not None
+        assert model in report.advice
+        assert "--model" in report.advice
+    with Library.open(tmp_path / "new", encoder="mosaic", model="colours") as library:
+        assert not is_pinned(tmp_path / "new")
+        library.allow([photos])
+        assert library.index().encoded == 0, "the vectors are here"
+        assert library.search_by_text("red").total_images == 10
+
+
+def test_a_model_that_is_here_or_has_no_path_is_searched_with(file: Path, tmp_path: Path) -> None:
+    for number, model in enumerate((str(tmp_path), "Qwen/Some-Embedding", "storybook")):
+        with Library.open(tmp_path / str(number)) as library:
+            assert library.cache.import_file(of_model(file, model)).advice is None
+        assert load_settings({"library": tmp_path / str(number)}, {}).model == model
 
 
 def test_a_library_with_pictures_keeps_its_encoder(
@@ -278,8 +316,26 @@ def test_an_export_into_a_folder_that_is_not_there_fails_in_one_line(
     library: Library, tmp_path: Path
 ) -> None:
     library.index()
-    with pytest.raises(LibraryError, match="can't be written"):
-        library.cache.export(tmp_path / "nowhere" / "x.parquet")
+    folder = tmp_path / "nowhere"
+    with pytest.raises(LibraryError) as raised:
+        library.cache.export(folder / "x.parquet")
+    assert str(raised.value) == (
+        f"{folder / 'x.parquet'} can't be written, {folder} is no folder: make it, or give "
+        "another file"
+    )
+
+
+def test_why_an_export_fails_is_told_in_the_words_of_the_system(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "Failed to write to '/x'. Detail: [errno 28]")
+
+    monkeypatch.setattr("mcp_vlsearch.core.moving.write", full)
+    with pytest.raises(LibraryError, match=r"can't be written \(No space left on device\): give"):
+        library.cache.export(tmp_path / "x.parquet")
 
 
 def test_an_export_of_an_empty_library_says_to_index_first(laptop: Library, tmp_path: Path) -> None:

@@ -185,8 +185,8 @@ def test_an_empty_query_and_a_wild_top_k_are_refused(indexed: Library) -> None:
 
 
 def test_an_unknown_rewriter_is_refused_with_the_names_there_are(indexed: Library) -> None:
-    with pytest.raises(PluginError, match="there are: off, template"):
-        indexed.search_by_text("red", rewrite="model")
+    with pytest.raises(PluginError, match="there are: model, off, openai, template"):
+        indexed.search_by_text("red", rewrite="nonsense")
 
 
 def test_a_model_that_fails_to_load_fails_each_search_with_its_own_words(

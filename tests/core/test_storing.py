@@ -1,5 +1,6 @@
 """The library stores its index when it is due, behind the searches, and finds all with it."""
 
+import json
 import logging
 import shutil
 import threading
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.contracts import StoredIndex
 from mcp_vlsearch.core import lookup, storing
 from mcp_vlsearch.core.library import Library
@@ -132,6 +134,80 @@ def test_a_picture_removed_while_the_index_is_stored_is_not_found(
     for each in (library, again(library)):
         with each:
             assert found(each) == NAMES[1:9]
+
+
+def test_a_picture_added_while_the_index_is_stored_waits_for_the_next_time(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(faiss_index, "_LEAST_TAIL", 100)
+        library.index()
+        newest = Embeddings.newest
+
+        def then_one_more(self: Embeddings) -> tuple[int, int]:
+            told = newest(self)
+            patched.setattr(Embeddings, "newest", newest)
+            with again(library) as other:
+                paint(photos / "new.png", 77)
+                other.index()
+            return told
+
+        patched.setattr(Embeddings, "newest", then_one_more)
+        slot = library._spaces.current(silent).index
+        assert slot._storing is not None
+        slot._storing.store(silent)
+    (manifest,) = bases(library)
+    stored = json.loads(manifest.read_text())["base"]
+    assert (stored["count"], stored["last_seq"]) == (10, 10)
+    assert found(library) == sorted([*NAMES, "new.png"])
+
+
+def asked(library: Library) -> list[str]:
+    """Return which kind each base was made for."""
+    return [json.loads(manifest.read_text())["base"]["asked"] for manifest in bases(library)]
+
+
+def test_a_server_follows_the_kind_that_another_process_indexed_with(library: Library) -> None:
+    library.index()
+    with again(library) as server:
+        assert found(server) == NAMES
+        for kind in ("HNSW32,SQ8", "exact"):
+            with Library.open(library.settings.library, index_kind=kind) as other:
+                other.index()
+                finished(other)
+            assert asked(library) == [kind]
+            for _ in range(2):
+                assert found(server) == NAMES
+                finished(server)
+            assert asked(library) == [kind], "it was not stored in the server's own way"
+            assert Library.open(library.settings.library).settings.index_kind == kind
+        with Library.open(library.settings.library, index_kind="auto") as other:
+            other.index()
+        assert "index_kind" not in (library.settings.library / "config.toml").read_text()
+
+
+def test_status_says_which_index_is_stored_before_it_is_searched(library: Library) -> None:
+    with again(library) as other:
+        assert other.status().index.kind == "not loaded"
+    library.index()
+    with Library.open(library.settings.library, index_kind="HNSW32,SQ8") as other:
+        other.index()
+        kind = other.status().index.kind
+    assert kind.startswith("HNSW32,SQ8 (efSearch ")
+    with again(library) as other:
+        assert other.status().index.model_dump() == {"name": "faiss", "kind": kind, "vectors": 10}
+    with Library.open(library.settings.library, index_kind="none") as other:
+        assert other.status().index.kind == "not loaded"
+
+
+def test_a_kind_that_was_chosen_is_not_changed_by_what_others_index_with(library: Library) -> None:
+    library.index()
+    with Library.open(library.settings.library, index_kind="ivf") as server:
+        assert found(server) == NAMES
+        with Library.open(library.settings.library, index_kind="exact") as other:
+            other.index()
+        assert found(server) == NAMES
+        assert index_of(server)._asked == "ivf"
 
 
 def test_storing_that_fails_is_logged_once_and_fails_no_search(

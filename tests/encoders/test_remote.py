@@ -2,10 +2,12 @@
 
 import base64
 import io
+import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
-from mcp_vlsearch.encoders import endpoint
+from mcp_vlsearch.encoders import endpoint, remote_space
 from mcp_vlsearch.encoders.endpoint import CONCURRENT, Endpoint
 from mcp_vlsearch.encoders.remote import RemoteEncoder
 from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, SettingsError, UnreachableError
+from mcp_vlsearch.files import write_whole
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.testing import check_encoder
 from tests.encoders.tiny import one_line, photo
@@ -303,6 +306,49 @@ def test_the_same_model_keeps_its_fingerprint_through_rounding_and_another_gets_
     assert make(url, tmp_path).fingerprint == first, "the library remembers both"
     served.seed = 1
     assert make(url, tmp_path).fingerprint == another
+
+
+def probes(seed: int, noise: float = 0.0) -> Any:
+    rows = np.random.default_rng(seed).standard_normal((2, DIM))
+    rows += noise * np.random.default_rng().standard_normal((2, DIM))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def met_at_once(library: Path, *spaces: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have several processes meet new spaces, all before one of them has written what it found."""
+    settings = Settings(library=library)
+    all_here = threading.Barrier(len(spaces))
+
+    def write_together(path: Path, text: str) -> None:
+        with suppress(threading.BrokenBarrierError):  # as it should: one after the other
+            all_here.wait(0.2)
+        write_whole(path, text)
+
+    monkeypatch.setattr(remote_space, "write_whole", write_together)
+    with ThreadPoolExecutor(len(spaces)) as pool:
+        return list(
+            pool.map(lambda each: remote_space.RemoteSpace(settings, "m", each).name, spaces)
+        )
+
+
+def test_spaces_that_several_processes_meet_at_once_are_all_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = met_at_once(tmp_path, probes(1), probes(2), monkeypatch=monkeypatch)
+    assert {space["name"] for space in json.loads((tmp_path / "remote.json").read_text())} == {
+        *names
+    }
+    assert len(set(names)) == 2
+
+
+def test_a_space_that_several_processes_meet_at_once_gets_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = met_at_once(
+        tmp_path, probes(1, noise=0.01), probes(1, noise=0.01), monkeypatch=monkeypatch
+    )
+    assert len(set(names)) == 1
+    assert len(json.loads((tmp_path / "remote.json").read_text())) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import faiss
 import numpy as np
@@ -13,14 +13,11 @@ import pytest
 
 from mcp_vlsearch.contracts import Space
 from mcp_vlsearch.errors import SettingsError
-from mcp_vlsearch.indexes.faiss import base, coarse, gpu, kinds, tuning, writing
+from mcp_vlsearch.indexes.faiss import FaissIndex, base, coarse, gpu, kinds, tuning, writing
 from mcp_vlsearch.indexes.faiss.rows import RowFile
 from mcp_vlsearch.indexes.faiss.selecting import lib
 from mcp_vlsearch.indexes.faiss.tuning import Tuned
 from tests.indexes.stored import clustered, exact, make, numbers, recall, store
-
-if TYPE_CHECKING:
-    from mcp_vlsearch.indexes.faiss import FaissIndex
 
 DIM = 64
 COUNT = 8000
@@ -168,6 +165,23 @@ def test_the_kind_follows_rows_dimension_and_free_memory(
     assert " ".join(kinds.factory_strings(asked, rows, dim, free)) == kinds_tried
 
 
+def test_with_gpus_auto_prefers_a_kind_that_they_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kinds.factory_strings("auto", 1_000_000, 512, 2**33, on_gpu=True) == [
+        "IVF4096,SQ8",
+        "IVF4096,RaBitQ",
+    ]
+    assert kinds.factory_strings("auto", 1_000_000, 512, 2**30, on_gpu=True) == ["IVF4096,RaBitQ"]
+    assert kinds.factory_strings("rabitq", 10_000, 64, 2**33, on_gpu=True) == ["IVF256,RaBitQ"]
+    monkeypatch.setattr(kinds, "_EXACT_BYTES", 0)
+    gpus = Gpus(monkeypatch)
+    index = opened(tmp_path, "auto")
+    assert index.kind.startswith("IVF256,SQ8 (")
+    index.search(QUERIES, 10)
+    assert gpus.searches == 1
+
+
 def test_auto_takes_a_larger_kind_where_the_smallest_finds_too_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,18 +200,64 @@ def test_auto_takes_a_larger_kind_where_the_smallest_finds_too_little(
     assert opened(tmp_path / "asked", "rabitq").kind.startswith("IVF256,RaBitQ (")
 
 
-@pytest.mark.parametrize("asked", ["IVF4096,SQ9", "ivff", "hnsw32", " "])
+def test_a_kind_that_finds_too_little_is_kept_and_says_what_to_choose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kinds, "_EXACT_BYTES", 0)
+    opened(tmp_path / "good", "auto")
+    assert not caplog.text
+    monkeypatch.setattr(writing, "tuned", lambda *_: Tuned(4, 8, 0.9312))
+    opened(tmp_path / "poor", "auto")
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "IVF256,RaBitQ finds 93.1 % of the nearest pictures here, less than 98 %" in said
+    assert "run `mcp-vlsearch index --index-kind exact`" in said
+
+
+@pytest.mark.parametrize("asked", ["IVF4096,SQ9", "ivff", "hnsw32", " ", ""])
 def test_a_kind_that_faiss_does_not_know_is_an_error_in_one_line(
     tmp_path: Path, asked: str
 ) -> None:
     with pytest.raises(SettingsError, match="--index-kind") as raised:
         make(tmp_path, asked)
     assert "\n" not in str(raised.value)
+    assert ("is empty" in str(raised.value)) is (asked.strip() == "")
+    assert "give one of auto, exact, ivf," in str(raised.value)
+
+
+@pytest.mark.parametrize("asked", ["RABITQ", "IVF", "Exact", "AUTO", "ivfFlat"])
+def test_the_name_of_a_kind_may_be_given_in_any_letter_case(tmp_path: Path, asked: str) -> None:
+    index = make(tmp_path, asked, SPACE)
+    store(index, SEQS[:200], VECTORS[:200])
+    index.refresh()
+    assert not make(tmp_path, asked.lower(), SPACE).due
+    assert index._base is not None
+    assert index._base.manifest.asked == asked.lower()
 
 
 @pytest.mark.parametrize("asked", ["auto", *COARSE, "exact", "IVF65536_HNSW32,SQ8"])
 def test_a_kind_that_faiss_knows_is_taken(tmp_path: Path, asked: str) -> None:
-    assert make(tmp_path, asked, SPACE).kind == "SQfp16"
+    kind = make(tmp_path, asked, SPACE).kind
+    if asked in ("auto", "exact"):
+        assert kind == "SQfp16"
+    else:
+        assert kind == f"SQfp16, all in memory ({asked} from 10,000 images on)"
+
+
+@every_kind
+def test_the_kind_is_told_by_an_index_that_has_not_taken_it_up(index: FaissIndex) -> None:
+    other = make(index._generations.folder.parents[1], "auto", SPACE)
+    assert other.stored_kind() == index.kind
+    assert (len(other), other._base) == (0, None)
+
+
+def test_where_nothing_is_stored_or_it_is_damaged_no_kind_is_told(tmp_path: Path) -> None:
+    index = make(tmp_path, "exact", SPACE)
+    assert index.stored_kind() is None
+    store(index, SEQS[:200], VECTORS[:200])
+    assert index.stored_kind() == "SQfp16"
+    (manifest,) = tmp_path.rglob("base.json")
+    manifest.write_text("{")
+    assert index.stored_kind() is None
 
 
 class Gpus:

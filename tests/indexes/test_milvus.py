@@ -19,7 +19,7 @@ from pymilvus import MilvusClient
 from mcp_vlsearch import plugins
 from mcp_vlsearch.cache.conditions import sortable
 from mcp_vlsearch.contracts import FilteringIndex, ImageFacts, SharedIndex, Space
-from mcp_vlsearch.errors import LibraryBusyError, MissingExtraError, QueryError
+from mcp_vlsearch.errors import LibraryBusyError, LibraryError, MissingExtraError, QueryError
 from mcp_vlsearch.indexes.milvus import MilvusIndex, collection, index
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.testing import check_index
@@ -391,6 +391,93 @@ def test_rows_that_somebody_lost_are_noticed_and_can_be_filled_in_again(
     assert (one.last_seq, one.last_removal, len(one)) == (0, 0, 0)
     one.add(numbers(1, 20), vectors)
     assert found(one) == set(range(1, 21))
+
+
+@pytest.fixture
+def read(settings: Settings) -> Iterator[Make]:
+    """Make an index that only reads."""
+    made: list[MilvusIndex] = []
+
+    def read(space: Space) -> MilvusIndex:
+        made.append(MilvusIndex(settings.model_copy(update={"read_only": True}), space))
+        return made[-1]
+
+    yield read
+    for one in made:
+        one.close()
+
+
+def content(client: MilvusClient, name: str) -> list[str]:
+    rows = client.query(name, filter="seq >= 0", output_fields=["seq", "state"])
+    return sorted(f"{row['seq']} {row['state']}" for row in rows)
+
+
+def test_a_reader_finds_what_is_there_without_what_went_and_writes_nothing(
+    make: Make,
+    read: Make,
+    space: Space,
+    client: MilvusClient,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    writer, vectors = make(space), unit(30)
+    writer.add(numbers(1, 20), vectors[:20], [ImageFacts(format="PNG")] * 20)
+    before = content(client, collection_of(client, space))
+    reader = read(space)
+    reader.refresh()
+    assert found(reader) == set(range(1, 21))
+    for start in (21, 26):
+        reader.add(numbers(start, start + 4), vectors[start - 1 : start + 4])
+    reader.remove(np.array([4, 22]), 5)
+    reader.refresh()
+    assert (reader.last_seq, reader.last_removal, len(reader)) == (30, 5, 19)
+    expected = set(range(1, 21)) - {4}
+    assert found(reader) == expected
+    assert set(reader.search(unit(1), 9, np.array([3, 4, 5]))[1][0].tolist()) == {3, 5, -1}
+    assert reader.count(None, Filters(format="png")) == 19
+    assert caplog.text.count("Milvus lacks some of its pictures") == 1
+    assert content(client, collection_of(client, space)) == before
+    writer.add(numbers(21, 30), vectors[20:])
+    writer.remove(np.array([4, 22]), 5)
+    reader._collection.has_changed()
+    reader.refresh()
+    assert (reader.last_seq, reader.last_removal, len(reader)) == (30, 5, 28)
+    assert found(reader) == set(range(1, 31)) - {4, 22}
+
+
+def test_a_reader_says_so_where_nothing_is_there_and_makes_nothing(
+    read: Make, space: Space, client: MilvusClient, tmp_path: Path
+) -> None:
+    reader = read(space)
+    with pytest.raises(LibraryError, match="read-only, and nothing of it is in Milvus yet"):
+        reader.refresh()
+    assert not [name for name in client.list_collections() if f"_{space.library}_" in name]
+    lone = MilvusIndex(Settings(library=tmp_path / "lone", read_only=True), space)
+    with pytest.raises(LibraryError, match="search once without READ_ONLY"):
+        lone.refresh()
+    assert not (tmp_path / "lone").exists()
+
+
+def test_a_reader_drops_nothing_and_says_so_where_rows_were_lost(
+    make: Make, read: Make, space: Space, client: MilvusClient
+) -> None:
+    make(space).add(numbers(1, 20), unit(20))
+    reader = read(space)
+    with pytest.raises(LibraryError, match="its rows in Milvus don't fit it"):
+        reader.drop()
+    delete_rows(client, collection_of(client, space))
+    with pytest.raises(LibraryError, match="rows were lost in Milvus"):
+        reader.refresh()
+    assert len(content(client, collection_of(client, space))) > 1
+
+
+def test_a_reader_loads_a_collection_that_somebody_released(
+    make: Make, read: Make, space: Space, client: MilvusClient
+) -> None:
+    make(space).add(numbers(1, 20), unit(20))
+    release(client, collection_of(client, space))
+    reader = read(space)
+    reader.refresh()
+    assert found(reader) == set(range(1, 21))
 
 
 def test_a_collection_that_somebody_released_is_loaded_again(

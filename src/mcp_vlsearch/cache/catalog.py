@@ -7,15 +7,16 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mcp_vlsearch.cache.conditions import BELOW, Condition, below, inside, sortable
+from mcp_vlsearch.cache.conditions import BELOW, Condition, below, between, inside, sortable
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.selecting import allowed_seqs
+from mcp_vlsearch.cache.selecting import allowed_seqs, parsed
 from mcp_vlsearch.types import Orientation
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class Catalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def snapshot(self) -> AbstractContextManager[object]:
+        """Have all that is asked for within a block be as it was at one moment."""
+        return self._database.read()
 
     def version(self) -> int:
         """Return a number that changes with every commit, of whichever process or thread."""
@@ -199,13 +204,6 @@ class Catalog:
         with self._database.read() as connection:
             return connection.execute(query, (image_id,)).fetchone() is not None
 
-    def image_of(self, path: str) -> str | None:
-        """Return the image that a known file holds."""
-        query = "SELECT image_id FROM files WHERE path = ?"
-        with self._database.read() as connection:
-            row = connection.execute(query, (path,)).fetchone()
-        return str(row[0]) if row and row[0] else None
-
     def paths_of(self, image_id: str) -> list[str]:
         """Return all files that hold an image, sorted."""
         query = "SELECT path FROM files WHERE image_id = ? ORDER BY path"
@@ -253,22 +251,31 @@ class Catalog:
             for columns, same in groupby(rows, key=itemgetter(slice(-1)))
         ]
 
-    def seqs_below(self, folders: Sequence[str], fingerprint: str) -> "Seqs":
-        """Return the seqs of images with a file at or below one of the folders, sorted."""
+    def seqs_below(self, folders: Sequence[str], fingerprint: str, after: int = 0) -> "Seqs":
+        """Return the higher seqs of images with a file at or below one of the folders, sorted."""
         those = inside(folders)
-        condition = f"""EXISTS (
-            SELECT 1 FROM files WHERE files.image_id = images.image_id AND {those.sql}
-        )"""
-        return self.allowed(Condition(condition, those.parameters), fingerprint)
+        query = f"""
+            SELECT group_concat(seq) FROM entries CROSS JOIN images USING (image_id)
+            WHERE entries.fingerprint = (SELECT id FROM fingerprints WHERE fingerprint = ?)
+            AND seq > ? AND EXISTS (
+                SELECT 1 FROM files WHERE files.image_id = images.image_id AND {those.sql}
+            )
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(query, (fingerprint, after, *those.parameters))
+            return parsed(rows.fetchone()[0])
 
     def any_outside(self, folders: Sequence[str]) -> bool:
         """Say whether a file is known that lies below none of the folders."""
-        outermost: list[str] = []
-        for folder in sorted(set(folders)):
-            if not any(folder.startswith(below(other)[0]) for other in outermost):
-                outermost.append(folder)
-        with self._database.read():
-            return self.counts().files > sum(map(self.file_count, outermost))
+        outside = between(folders)
+        with self._database.read() as connection:
+            rows = connection.execute(f"SELECT EXISTS ({outside.sql})", outside.parameters)
+            return bool(rows.fetchone()[0])
+
+    def copies_changed(self) -> int:
+        """Return how often something has happened to a file whose image other files hold, too."""
+        with self._database.read() as connection:
+            return int(connection.execute("SELECT changes FROM copies").fetchone()[0])
 
     def allowed(self, condition: Condition, fingerprint: str) -> "Seqs":
         """Return the seqs of a fingerprint whose images meet a condition, sorted, shape (n,)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-__all__ = ["BELOW", "Condition", "below", "inside", "sortable"]
+__all__ = ["BELOW", "Condition", "below", "between", "inside", "sortable"]
 
 BELOW: Final = "path >= ? AND path < ?"
 """What holds for the paths between the bounds of :func:`below`."""
@@ -40,6 +40,22 @@ def inside(folders: Sequence[str]) -> Condition:
     conditions = [f"+files.path = ? OR ({BELOW})"] * len(folders)
     parameters = [text for folder in folders for text in (folder, *below(folder))]
     return Condition(f"({' OR '.join(conditions) or '0'})", tuple(parameters))
+
+
+def between(folders: Sequence[str]) -> Condition:
+    """Return a query for the files that lie below none of the folders, and are none of them.
+
+    It looks into the gaps between the folders, so what lies below them costs nothing.
+    """
+    bounds = sorted(b for folder in folders for b in ((folder, f"{folder}\0"), below(folder)))
+    queries, parameters, end = [], [], ""
+    for low, high in bounds:
+        if end < low:
+            queries.append(f"SELECT 1 FROM files WHERE {BELOW}")
+            parameters += [end, low]
+        end = max(end, high)
+    queries.append("SELECT 1 FROM files WHERE path >= ?")
+    return Condition(" UNION ALL ".join(queries), (*parameters, end))
 
 
 def sortable(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from mcp_vlsearch.cache.migrations import migrate
+from mcp_vlsearch.cache.migrating import migrate
 from mcp_vlsearch.cache.tables import Tables
 from mcp_vlsearch.errors import LibraryBusyError, LibraryError
 

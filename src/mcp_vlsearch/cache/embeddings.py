@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from mcp_vlsearch.cache import removals
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.removals import Removals
 from mcp_vlsearch.contracts import ImageFacts
 from mcp_vlsearch.errors import EncoderError
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["STORED", "Embeddings", "Maker"]
+__all__ = ["STORED", "Embeddings", "Maker", "are_unit"]
 
 # Half precision, as in the index: half the disk, and any cosine moves by less than 1e-4.
 STORED: Final = np.dtype("<f2")
@@ -27,13 +29,28 @@ _NORM_ERROR: Final = 1e-2
 _TRIES: Final = 4
 """Seqs looked up for each vector of a sample."""
 
-_DESCRIBE: Final = """
-    INSERT INTO fingerprints (fingerprint, encoder, model, precision, dim, created_at, choices)
-    VALUES (:fingerprint, :encoder, :model, :precision, :dim, :created_at, :choices)
+# Should an index remember the fingerprint from before it was dropped, then it begins anew.
+_DESCRIBE: Final = f"""
+    INSERT INTO fingerprints (
+        fingerprint, encoder, model, precision, dim, created_at, choices, forgotten
+    )
+    VALUES (
+        :fingerprint, :encoder, :model, :precision, :dim, :created_at, :choices, {removals.LAST}
+    )
     ON CONFLICT (fingerprint) DO UPDATE SET choices = excluded.choices WHERE choices IS NULL
 """
 
 _FINGERPRINT: Final = "(SELECT id FROM fingerprints WHERE fingerprint = ?)"
+_ENTRIES_AFTER: Final = f"""
+    SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
+    WHERE entries.fingerprint = {_FINGERPRINT} AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+
+def are_unit(vectors: "Vectors") -> bool:
+    """Say whether all rows are of norm 1, as far as half precision tells; NaN never is."""
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))  # without a copy of the block
+    return bool((np.abs(norms - 1) < _NORM_ERROR).all())
 
 
 class Maker(Protocol):
@@ -63,9 +80,14 @@ class Embeddings:
         self, database: Database, encoder: Maker, choices: Mapping[str, Any] | None = None
     ) -> None:
         self.fingerprint = encoder.fingerprint
+        self.removals = Removals(database, encoder.fingerprint)
         self._database = database
         self._encoder = encoder
         self._choices = choices
+
+    def version(self) -> int:
+        """Return a number that changes with every commit, of whichever process or thread."""
+        return self._database.version()
 
     def cached(self, image_ids: Collection[str]) -> set[str]:
         """Return those of the images that have a vector."""
@@ -102,7 +124,8 @@ class Embeddings:
         with self._database.write() as tables:
             self.describe()
             tables.conn.executemany(
-                f"INSERT OR REPLACE INTO failures VALUES (?, {_FINGERPRINT}, ?)",
+                f"""INSERT INTO failures VALUES (?, {_FINGERPRINT}, ?)
+                ON CONFLICT (image_id, fingerprint) DO UPDATE SET error = excluded.error""",
                 [(image_id, self.fingerprint, error) for image_id, error in errors.items()],
             )
 
@@ -152,22 +175,16 @@ class Embeddings:
         """Return what an index lacks that holds entries up to a seq and knows removals up to an id.
 
         That is: up to ``limit`` new entries by seq, their unit-norm float32 vectors of shape
-        (n, dim), the seqs up to ``after_seq`` that went, and the last removal's id. Fewer than
-        ``limit`` entries mean that there are no more.
+        (n, dim), the seqs up to ``after_seq`` that went, and the id of the last removal of this
+        fingerprint. Fewer than ``limit`` entries mean that there are no more.
         """
         with self._database.read() as connection:
-            rows = connection.execute(
-                f"""SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
-                WHERE entries.fingerprint = {_FINGERPRINT} AND seq > ? ORDER BY seq LIMIT ?""",
-                (self.fingerprint, after_seq, limit),
-            ).fetchall()
-            removed = connection.execute(
-                "SELECT seq FROM removals WHERE id > ? AND seq <= ?", (after_removal, after_seq)
-            ).fetchall()
-            (last,) = connection.execute("SELECT IFNULL(MAX(id), 0) FROM removals").fetchone()
+            given = self.fingerprint, after_seq, limit
+            rows = connection.execute(_ENTRIES_AFTER, given).fetchall()
+            removed, last = self.removals.after(after_removal, after_seq)
         seqs = np.fromiter((seq for seq, _ in rows), np.int64, len(rows))
         vectors = self._vectors(b"".join(vector for _, vector in rows))
-        return seqs, vectors, np.fromiter((s for (s,) in removed), np.int64, len(removed)), last
+        return seqs, vectors, removed, last
 
     def facts(self, seqs: "Seqs") -> list[ImageFacts]:
         """Return what filters may ask of each entry's image; nothing of entries that went."""
@@ -186,12 +203,10 @@ class Embeddings:
 
     def remembers(self, last_removal: int) -> bool:
         """Say whether each removal after one can still be told; if not, an index begins anew."""
-        query = "SELECT IFNULL(MIN(id), 0) <= ? FROM removals"
-        with self._database.read() as connection:
-            return bool(connection.execute(query, (last_removal + 1,)).fetchone()[0])
+        return self.removals.are_told(last_removal)
 
     def newest(self) -> tuple[int, int]:
-        """Return the highest seq and the highest removal's id that were ever given out."""
+        """Return the highest seq and removal's id that were ever given out, to whichever space."""
         query = "SELECT IFNULL(MAX(seq), 0) FROM sqlite_sequence WHERE name = ?"
         with self._database.read() as connection:
             seq, removal = (
@@ -282,8 +297,7 @@ class Embeddings:
                 f"encoder {self._encoder.name!r} gave vectors of shape {vectors.shape} for "
                 f"{expected}: mend the plugin"
             )
-        norms = np.linalg.norm(vectors, axis=1)
-        if not (np.abs(norms - 1) < _NORM_ERROR).all():  # also where they are not finite
+        if not are_unit(vectors):
             raise EncoderError(
                 f"encoder {self._encoder.name!r} gave vectors that are not finite or not of norm "
                 "1: try another precision or model"

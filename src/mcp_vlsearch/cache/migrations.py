@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from mcp_vlsearch.cache.tables import Migrations, Tables
-from mcp_vlsearch.errors import LibraryError
+from mcp_vlsearch.cache.migrations_counts import (
+    count_changes_of_copies,
+    count_lacking,
+    count_rows,
+)
+from mcp_vlsearch.cache.tables import Tables
 
-__all__ = ["STEPS", "migrate"]
-
-_SET: Final = "mcp-vlsearch"
+__all__ = ["STEPS"]
 
 
 def create_catalog(tables: Tables) -> None:
@@ -113,65 +115,6 @@ def index_filters(tables: Tables) -> None:
         tables.execute(statement)
 
 
-def count_rows(tables: Tables) -> None:
-    """Count files, images and entries as they come and go: a large library takes long to count.
-
-    ``counted_folders`` has the number of files at or below certain folders, ``low`` and ``high``
-    being the bounds of the paths below.
-    """
-    for statement in (
-        """CREATE TABLE totals (
-            files INTEGER NOT NULL,
-            failed INTEGER NOT NULL,
-            images INTEGER NOT NULL
-        )""",
-        "INSERT INTO totals SELECT COUNT(*), COUNT(error), COUNT(DISTINCT image_id) FROM files",
-        """CREATE TABLE counted_folders (
-            path TEXT PRIMARY KEY,
-            low TEXT NOT NULL,
-            high TEXT NOT NULL,
-            files INTEGER NOT NULL
-        ) WITHOUT ROWID""",
-        """CREATE TRIGGER file_added_counted AFTER INSERT ON files BEGIN
-            UPDATE totals SET files = files + 1, failed = failed + (NEW.image_id IS NULL),
-                images = images + (NEW.image_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM files WHERE image_id = NEW.image_id AND path <> NEW.path
-                ));
-            UPDATE counted_folders SET files = files + 1
-            WHERE path = NEW.path OR (low <= NEW.path AND high > NEW.path);
-        END""",
-        """CREATE TRIGGER file_removed_counted AFTER DELETE ON files BEGIN
-            UPDATE totals SET files = files - 1, failed = failed - (OLD.image_id IS NULL),
-                images = images - (OLD.image_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM files WHERE image_id = OLD.image_id
-                ));
-            UPDATE counted_folders SET files = files - 1
-            WHERE path = OLD.path OR (low <= OLD.path AND high > OLD.path);
-        END""",
-        """CREATE TRIGGER file_changed_counted AFTER UPDATE OF image_id ON files
-        WHEN OLD.image_id IS NOT NEW.image_id BEGIN
-            UPDATE totals SET
-                failed = failed + (NEW.image_id IS NULL) - (OLD.image_id IS NULL),
-                images = images + (NEW.image_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM files WHERE image_id = NEW.image_id AND path <> NEW.path
-                )) - (OLD.image_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM files WHERE image_id = OLD.image_id
-                ));
-        END""",
-        "ALTER TABLE fingerprints ADD COLUMN entries INTEGER NOT NULL DEFAULT 0",
-        """UPDATE fingerprints SET entries = (
-            SELECT COUNT(*) FROM entries WHERE fingerprint = fingerprints.id
-        )""",
-        """CREATE TRIGGER entry_added_counted AFTER INSERT ON entries BEGIN
-            UPDATE fingerprints SET entries = entries + 1 WHERE id = NEW.fingerprint;
-        END""",
-        """CREATE TRIGGER entry_removed_counted AFTER DELETE ON entries BEGIN
-            UPDATE fingerprints SET entries = entries - 1 WHERE id = OLD.fingerprint;
-        END""",
-    ):
-        tables.execute(statement)
-
-
 def free_embeddings(tables: Tables) -> None:
     """Let a vector be there before its picture: another machine may have made it.
 
@@ -217,6 +160,25 @@ def name_library(tables: Tables) -> None:
     tables.execute("INSERT INTO library VALUES (lower(hex(randomblob(8))))")
 
 
+def tell_removals_apart(tables: Tables) -> None:
+    """Keep of which fingerprint an entry was that went: an index reads those of its own.
+
+    Older removals don't say; they count for all. ``forgotten`` is the last removal that is not told
+    any more.
+    """
+    for statement in (
+        "ALTER TABLE removals ADD COLUMN fingerprint INTEGER",
+        "CREATE INDEX removals_fingerprint ON removals (fingerprint)",
+        "DROP TRIGGER entry_removed",
+        """CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
+            INSERT INTO removals (seq, fingerprint) VALUES (OLD.seq, OLD.fingerprint);
+        END""",
+        "ALTER TABLE fingerprints ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0",
+        "UPDATE fingerprints SET forgotten = IFNULL((SELECT MIN(id) - 1 FROM removals), 0)",
+    ):
+        tables.execute(statement)
+
+
 def keep_looks(tables: Tables) -> None:
     """Keep the looks of pictures that were compared, by the version of what makes them.
 
@@ -239,40 +201,8 @@ STEPS: Final = (
     free_embeddings,
     describe_spaces,
     name_library,
+    tell_removals_apart,
+    count_changes_of_copies,  # after each step that makes ``files`` anew: its triggers go with it
+    count_lacking,
     keep_looks,
 )
-
-
-def migrate(tables: Tables, *, read_only: bool) -> None:
-    """Bring a database up to this version, all steps that it lacks in one transaction.
-
-    Raises :class:`LibraryError` if a newer version has written it, or if steps are missing and the
-    library is read-only.
-    """
-    migrations = Migrations(_SET)
-    for step in STEPS:
-        migrations(name=step.__name__)(step)
-    known = {step.__name__ for step in STEPS}
-    if newer := {m.name for m in migrations.applied(tables)} - known:
-        raise LibraryError(
-            f"this library was written by a newer mcp-vlsearch (it has {', '.join(sorted(newer))}):"
-            " run `pip install --upgrade mcp-vlsearch`"
-        )
-    if not migrations.pending(tables):
-        return
-    if read_only:
-        raise LibraryError(
-            "this library was written by an older mcp-vlsearch: open it once without READ_ONLY"
-        )
-    # A table that is made anew must not take what refers to it along.
-    tables.execute("PRAGMA foreign_keys = OFF")
-    # The lock comes first, so that of two processes the second finds nothing left to do.
-    tables.execute("BEGIN IMMEDIATE")
-    try:
-        migrations.apply(tables)
-        tables.commit()
-    except BaseException:
-        tables.rollback()
-        raise
-    finally:
-        tables.execute("PRAGMA foreign_keys = ON")

@@ -10,7 +10,7 @@ from mcp_vlsearch.cache.conditions import Condition
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs
 
-__all__ = ["MANY", "allowed_seqs"]
+__all__ = ["MANY", "allowed_seqs", "parsed"]
 
 MANY: Final = 8
 """One file in so many is too many for a list of them, if something else may narrow the search."""
@@ -26,7 +26,14 @@ def allowed_seqs(connection: sqlite3.Connection, condition: Condition, fingerpri
         AND ({condition.wide if is_wide else condition.sql})
     """
     (text,) = connection.execute(query, (fingerprint, *condition.parameters)).fetchone()
-    # One long text: rows would take longer in Python than all the rest.
+    return parsed(text)
+
+
+def parsed(text: str | None) -> "Seqs":
+    """Return the seqs, sorted, that SQLite has joined to one text.
+
+    Rows would take longer in Python than all the rest.
+    """
     seqs = np.fromstring(text, np.int64, sep=",") if text else np.empty(0, np.int64)
     return np.sort(seqs)
 

@@ -73,6 +73,8 @@ def import_file(
             f"{result.vectors} vectors of {result.model}: {result.added} added, "
             f"{result.replaced} replaced, {result.kept} were here"
         )
+    if result.advice:
+        note(result.advice)
     return 0
 
 
@@ -92,13 +94,23 @@ def prune(
             metavar="ID", help="All vectors of a fingerprint that `status` lists; may be repeated."
         ),
     ] = None,
+    phrasings: Annotated[
+        bool, typer.Option("--phrasings", help="What rewriters wrote for queries.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     json: WithJson = False,
     flags: dict[str, Any],
 ) -> int:
     """Delete vectors that are not needed any more; what is searched stays."""
-    wanted: dict[str, Any] = {"unused": unused, "old": old, "fingerprints": fingerprint or ()}
+    wanted: dict[str, Any] = {
+        "unused": unused,
+        "old": old,
+        "fingerprints": fingerprint or (),
+        "phrasings": phrasings,
+    }
+    if not any(wanted.values()):
+        note("no vectors are chosen: add --unused, --old or --fingerprint ID")
     with opened(flags) as library:
         with working() as report:
             result = library.cache.prune(**wanted, dry_run=True, report=report)
@@ -149,8 +161,10 @@ def _is_wanted(planned: "PruneReport") -> bool:
 def _said(result: "PruneReport") -> str:
     about = "would go: " if result.dry_run else "deleted: "
     freed = "about " if result.dry_run else ""
+    written = f"phrasings of {result.phrasings} queries, " if result.phrasings else ""
     return (
         f"{about}{result.vectors} vectors with {len(result.fingerprints)} fingerprints, "
-        f"{result.unused} of images without files, {result.removals} old notes for indexes; "
+        f"{result.unused} of images without files, {written}{result.removals} old notes for "
+        f"indexes; "
         f"{freed}{result.freed / 2**20:.1f} MiB freed of {result.database_bytes / 2**20:.1f}"
     )

@@ -1,18 +1,21 @@
 """``eval``: retrieval quality on any folder with captions."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcp_vlsearch.cli.frame import opened, print_json
-from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
+from mcp_vlsearch.cli.options import ENCODING, REWRITING, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import working
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.core.evaluation import Comparison
 
 __all__ = ["evaluate"]
 
 
-@takes(flags=only(*ENCODING, "rewrite"))
+@takes(flags=only(*ENCODING, *REWRITING))
 def evaluate(
     captions: Annotated[
         Path,
@@ -29,16 +32,38 @@ def evaluate(
     json: WithJson = False,
     flags: dict[str, Any],
 ) -> int:
-    """Search for every captioned picture by its caption and say how often it comes first."""
+    """Search for every captioned picture by its caption and say how often it comes first.
+
+    With a rewriter, also what it gains or loses.
+    """
+    from mcp_vlsearch.core.evaluation import Comparison, Evaluation, compare
     from mcp_vlsearch.core.evaluation import evaluate as measure
 
+    result: Evaluation
     with opened(flags) as library, working() as report:
-        result = measure(library, captions, field, report)
+        rewrite = library.settings.rewrite
+        if rewrite == "off":
+            result = measure(library, captions, field, report)
+        else:
+            result = compare(library, captions, rewrite, field, report)
     if json:
         print_json(result)
+    elif isinstance(result, Comparison):
+        _show_gain(result)
     else:
         for name, value in result.model_dump(by_alias=True).items():
             typer.echo(
                 f"{name:<10} {value:.3f}" if isinstance(value, float) else f"{name:<10} {value}"
             )
     return 0
+
+
+def _show_gain(result: "Comparison") -> None:
+    typer.echo(f"{'images':<10} {result.images}")
+    typer.echo(f"{'queries':<10} {result.queries}, {result.rewritten} of them rewritten")
+    width = max(len(result.rewrite), 5)
+    typer.echo(f"{'':<10} {'off':<5} {result.rewrite:<{width}} gain")
+    values = result.model_dump(by_alias=True)
+    for name, gain in values["gain"].items():
+        off, now = values["off"][name], values[name]
+        typer.echo(f"{name:<10} {off:.3f} {now:<{width}.3f} {gain:+.3f}")

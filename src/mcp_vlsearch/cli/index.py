@@ -48,12 +48,14 @@ def index(
             result = library.index(
                 paths or (), recursive=recursive, force=force, report=report, stages=stages
             )
-            encoder = library.status().encoder
+            status = library.status()
+        if flags["index_kind"] is not None:
+            note(f"index: {status.index.name}, {status.index.kind}")
     except CancelledError:
         if profile:  # a few minutes of a long run tell enough
             _show(None, stages.profile(), json)
         raise
-    _show((result, encoder), stages.profile() if profile else None, json)
+    _show((result, status.encoder), stages.profile() if profile else None, json)
     usable = result.added + result.updated + result.moved + result.unchanged
     return 1 if result.failed and not usable else 0
 

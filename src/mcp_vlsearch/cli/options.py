@@ -15,6 +15,7 @@ __all__ = [
     "ENCODING",
     "FILTERS",
     "INDEXING",
+    "REWRITING",
     "SETTINGS",
     "WithJson",
     "given_folder",
@@ -117,6 +118,21 @@ SETTINGS: Final[dict[str, object]] = {
         str, "--milvus-token", "Token for that server, such as user:password.", "TOKEN"
     ),
     "rewrite": _setting(str, "--rewrite", "Rewriter of queries, or off.", "NAME"),
+    "rewrite_model": _setting(
+        str,
+        "--rewrite-model",
+        "Checkpoint that the rewriter model runs, or that openai asks for.",
+        "ID",
+    ),
+    "rewrite_seconds": _setting(
+        float, "--rewrite-seconds", "Time that one rewriting may take.", "SECONDS"
+    ),
+    "rewrite_url": _setting(
+        str, "--rewrite-url", "Address of the server that the rewriter openai asks.", "URL"
+    ),
+    "rewrite_token": _setting(
+        str, "--rewrite-token", "Bearer token for the server of that rewriter.", "TOKEN"
+    ),
     "token": _setting(str, "--token", "Bearer token for HTTP.", "TOKEN"),
     "read_only": _setting(bool, "--read-only/--no-read-only", "No tool that writes.", ""),
 }
@@ -142,6 +158,15 @@ ENCODING: Final = (
     *INDEXING,
 )
 """The settings that decide what vectors are made, and how they are found."""
+
+REWRITING: Final = (
+    "rewrite",
+    "rewrite_model",
+    "rewrite_seconds",
+    "rewrite_url",
+    "rewrite_token",
+)
+"""The settings that decide whether and how queries are rewritten."""
 
 FILTERS: Final[dict[str, object]] = {
     "folder": _filter(Path, "--folder", "Only pictures below this folder.", "DIR"),

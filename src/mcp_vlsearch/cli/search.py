@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import UsageError, counted, note, opened, print_json, print_table
-from mcp_vlsearch.cli.options import ENCODING, FILTERS, WithJson, given_folder, only, takes
+from mcp_vlsearch.cli.options import (
+    ENCODING,
+    FILTERS,
+    REWRITING,
+    WithJson,
+    given_folder,
+    only,
+    takes,
+)
 from mcp_vlsearch.cli.progress import working
 from mcp_vlsearch.errors import ImageError
 
@@ -27,7 +35,7 @@ class LeastRelevance(StrEnum):
     STRONG = "strong"
 
 
-@takes(filters=FILTERS, flags=only(*ENCODING, "rewrite"))
+@takes(filters=FILTERS, flags=only(*ENCODING, *REWRITING))
 def search(
     text: Annotated[
         str | None, typer.Argument(metavar="[TEXT]", help="What the picture shows.")

@@ -10,8 +10,9 @@ from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.query_cache import QueryCache
 from mcp_vlsearch.core.turns import Turns
 from mcp_vlsearch.errors import EncoderChangedError, EncoderError, VLSearchError
+from mcp_vlsearch.pins import follow_pin
 from mcp_vlsearch.plugins import resolve
-from mcp_vlsearch.settings import DEFAULT_ENCODER, Settings, follow_pin
+from mcp_vlsearch.settings import DEFAULT_ENCODER, Settings
 from mcp_vlsearch.types import EncoderState, EncoderStatus
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_vlsearch.core.progress import Meter, ProgressCallback, silent
+from mcp_vlsearch.core.rewriting import OFF
 from mcp_vlsearch.errors import QueryError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
     from mcp_vlsearch.core.library import Library
 
-__all__ = ["Evaluation", "evaluate", "figures", "ranks"]
+__all__ = ["Comparison", "Evaluation", "compare", "evaluate", "figures", "ranks"]
 
 _BATCH: Final = 64
 """Queries encoded and ranked at a time."""
@@ -38,6 +39,18 @@ class Evaluation(BaseModel):
     mrr: float
 
 
+class Comparison(Evaluation):
+    """The figures with a rewriter, those ``off``, and the ``gain``, below 0 where it is a loss.
+
+    ``rewritten`` is how many queries got other phrasings; the rest were searched as they are.
+    """
+
+    rewrite: str
+    rewritten: int
+    off: dict[str, float]
+    gain: dict[str, float]
+
+
 @dataclass(frozen=True)
 class _Line:
     path: Path
@@ -49,17 +62,17 @@ def evaluate(
     captions: Path,
     field: str = "caption",
     report: ProgressCallback = silent,
+    rewrite: str = OFF,
 ) -> Evaluation:
     """Search for each captioned picture by its caption, among all pictures that the file names.
 
     ``captions`` is JSON lines with ``image`` (a path, relative to the file) and the text in
     ``field``. Files with the same content are one image, so any of them is right; another picture
-    with the same score counts as coming first. Raises :class:`QueryError` naming a bad line, or
-    pictures that are not indexed.
+    with the same score counts as coming first. Captions are rewritten first if ``rewrite`` names a
+    rewriter. Raises :class:`QueryError` naming a bad line, or pictures that are not indexed, and
+    :class:`RewriterError`.
     """
-    lines = list(_read(captions, field))
-    if not lines:
-        raise QueryError(f"{captions} has no captions: give a file with at least one line")
+    lines = _lines(captions, field)
     ids, vectors = _wanted(library, captions, [line.path for line in lines], report)
     row = {image_id: position for position, image_id in enumerate(dict.fromkeys(ids))}
     right = np.array([row[image_id] for image_id in ids])
@@ -67,11 +80,35 @@ def evaluate(
     meter = Meter(report, len(lines), "searching")
     for start in range(0, len(lines), _BATCH):
         batch = slice(start, start + _BATCH)
-        queries = np.stack(library.query_vectors([line.query for line in lines[batch]], report))
+        texts = [line.query for line in lines[batch]]
+        queries = np.stack(library.query_vectors(texts, report, rewrite))
         found.append(ranks(queries @ vectors.T, right[batch]))
         meter.advance(len(queries))
     values = figures(np.concatenate(found))
     return Evaluation(images=len(row), queries=len(lines), **values)
+
+
+def compare(
+    library: "Library",
+    captions: Path,
+    rewrite: str,
+    field: str = "caption",
+    report: ProgressCallback = silent,
+) -> Comparison:
+    """Evaluate without and with a rewriter; raises as :func:`evaluate`."""
+    without = evaluate(library, captions, field, report)
+    result = evaluate(library, captions, field, report, rewrite)
+    texts = [library.rewritten(line.query, rewrite, report) for line in _lines(captions, field)]
+    values, off = result.model_dump(by_alias=True), without.model_dump(by_alias=True)
+    for name in ("images", "queries"):
+        del off[name]
+    return Comparison(
+        **values,
+        rewrite=rewrite,
+        rewritten=sum(len(phrased) > 1 for phrased in texts),
+        off=off,
+        gain={name: values[name] - off[name] for name in off},
+    )
 
 
 def ranks(scores: "NDArray[np.float32]", right: "NDArray[np.int64]") -> "NDArray[np.int64]":
@@ -88,6 +125,13 @@ def figures(ranks: "NDArray[np.int64]") -> dict[str, float]:
     """Return recall@1, recall@5, recall@10 and mrr, the mean of 1/rank, of :func:`ranks`."""
     recalls = {f"recall@{first}": float(np.mean(ranks <= first)) for first in (1, 5, 10)}
     return recalls | {"mrr": float(np.mean(1 / ranks))}
+
+
+def _lines(captions: Path, field: str) -> list[_Line]:
+    lines = list(_read(captions, field))
+    if not lines:
+        raise QueryError(f"{captions} has no captions: give a file with at least one line")
+    return lines
 
 
 def _read(captions: Path, field: str) -> Iterator[_Line]:

@@ -4,9 +4,12 @@ Libraries are shared: a server with ``--root ~/work`` must not show what another
 """
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.core.filters import places_of
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.errors import RootError
@@ -17,14 +20,28 @@ if TYPE_CHECKING:
 __all__ = ["Fence", "check_folder"]
 
 
-class Fence:
-    """Knows the seqs below the roots, as long as nothing is written and the roots stay."""
+class _Standing(NamedTuple):
+    """The last seq and removal that are known of, and how often copies have changed."""
 
-    def __init__(self, catalog: Catalog, fingerprint: str) -> None:
+    seq: int
+    removal: int
+    copies: int
+
+
+class Fence:
+    """Knows the seqs below the roots, kept up with what comes and goes.
+
+    They are all looked up again only when something has happened to a file whose image other files
+    hold, too: then an image may come to lie below a root, or not any more, that keeps its seq.
+    """
+
+    def __init__(self, catalog: Catalog, embeddings: Embeddings) -> None:
         self._catalog = catalog
-        self._fingerprint = fingerprint
+        self._embeddings = embeddings
         self._key: object = None
+        self._folders: list[str] = []
         self._seqs: Seqs | None = None
+        self._since: _Standing | None = None
         self._turn = threading.Lock()
 
     def seqs(self, roots: Roots) -> "Seqs | None":
@@ -32,12 +49,29 @@ class Fence:
         with self._turn:
             key = (tuple(roots.folders), self._catalog.version())
             if key != self._key:
-                outside = self._catalog.any_outside(roots.folders)
-                self._seqs = (
-                    self._catalog.seqs_below(roots.folders, self._fingerprint) if outside else None
-                )
+                if roots.folders != self._folders:
+                    self._folders, self._since = list(roots.folders), None
+                self._bring_up()
                 self._key = key
             return self._seqs
+
+    def _bring_up(self) -> None:
+        with self._catalog.snapshot():
+            if not self._catalog.any_outside(self._folders):
+                self._seqs = self._since = None
+                return
+            since, copies = self._since, self._catalog.copies_changed()
+            if since and (since.copies != copies or not self._embeddings.remembers(since.removal)):
+                since = None
+            known = since or _Standing(0, 0, copies)
+            gone, last_removal = self._embeddings.removals.after(known.removal, known.seq)
+            came = self._catalog.seqs_below(
+                self._folders, self._embeddings.fingerprint, after=known.seq
+            )
+            stayed = self._seqs if since and self._seqs is not None else came[:0]
+            stayed = np.setdiff1d(stayed, gone, assume_unique=True) if len(gone) else stayed
+            self._seqs = np.concatenate([stayed, came])
+            self._since = _Standing(self._embeddings.newest()[0], last_removal, copies)
 
 
 def check_folder(folder: str, roots: Roots, catalog: Catalog, is_fenced: bool) -> None:

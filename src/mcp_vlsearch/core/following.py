@@ -4,14 +4,9 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
-from mcp_vlsearch.settings import (
-    OF_A_MODEL,
-    Precision,
-    Settings,
-    follow_pin,
-    open_choices,
-)
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
+from mcp_vlsearch.pins import follow_pin, open_choices
+from mcp_vlsearch.settings import OF_A_MODEL, Precision, Settings
 
 __all__ = ["followed", "space_for"]
 
@@ -28,7 +23,7 @@ def followed(settings: Settings, database: Database) -> Settings:
     if not database.path.exists():
         return settings
     free = open_choices(settings)
-    space = space_for(settings, Spaces(database).all(), free)
+    space = space_for(settings, Fingerprints(database).all(), free)
     if space is None:
         return settings
     held = {name: v for name, v in (space.choices or {}).items() if name in free}

@@ -2,29 +2,43 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
+from mcp_vlsearch.cache.phrasings import Phrasings
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pruning import named, plan, prune, told
 from mcp_vlsearch.core.spaces import go_over, pinned, tell_spaces
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
-from mcp_vlsearch.settings import Settings, is_pinned
+from mcp_vlsearch.pins import is_elsewhere, is_pinned
+from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import ExportReport, ImportReport, PruneReport, SpaceStatus
 
 __all__ = ["Keeper"]
+
+
+_ADVICE: Final = (
+    "the vectors were made with the model in {model}, which is not here: run `mcp-vlsearch index "
+    "--model` with the folder or hub id where it is"
+)
 
 
 class Keeper:
     """What can be done with the embedding cache of one library; ``Library.cache`` is one."""
 
     def __init__(
-        self, settings: Settings, database: Database, must_write: Callable[[], None]
+        self,
+        settings: Settings,
+        database: Database,
+        phrasings: Phrasings,
+        must_write: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._database = database
-        self._spaces = Spaces(database)
+        self._phrasings = phrasings
+        self._spaces = Fingerprints(database)
         self._must_write = must_write
 
     def export(
@@ -37,7 +51,7 @@ class Keeper:
         """
         from mcp_vlsearch.core.moving import export_vectors
 
-        space = self._named(fingerprint) if fingerprint else self._searched()
+        space = self._searched() if fingerprint is None else self._named(fingerprint)
         return export_vectors(self._spaces, space, Path(file), report)
 
     def import_file(
@@ -46,8 +60,8 @@ class Keeper:
         """Take the vectors of an exported file in, also those of pictures that are not here yet.
 
         They are found once their pictures are indexed. A library with nothing in it goes over to
-        the file's encoder and model. Raises :class:`LibraryError`, and :class:`MissingExtraError`
-        without pyarrow.
+        the file's encoder and model, unless that is a folder of another machine. Raises
+        :class:`LibraryError`, and :class:`MissingExtraError` without pyarrow.
         """
         from mcp_vlsearch.core.moving import check_file, import_vectors
 
@@ -59,6 +73,8 @@ class Keeper:
             if not is_pinned(self._settings.library) and not any(
                 space.entries for space in self._spaces.all()
             ):
+                if is_elsewhere(done.model):
+                    return done.model_copy(update={"advice": _ADVICE.format(model=done.model)})
                 go_over(self._settings, self._named(done.fingerprint), self._spaces)
             return done
 
@@ -68,6 +84,7 @@ class Keeper:
         unused: bool = False,
         old: bool = False,
         fingerprints: Sequence[str] = (),
+        phrasings: bool = False,
         dry_run: bool = False,
         report: ProgressCallback = silent,
     ) -> PruneReport:
@@ -75,7 +92,7 @@ class Keeper:
 
         ``unused`` are those of images without files, ``old`` those of fingerprints that were
         searched before; others are named. What is searched keeps every vector of an image with a
-        file. Raises :class:`LibraryError`.
+        file. ``phrasings`` are what rewriters wrote. Raises :class:`LibraryError`.
         """
         self._must_write()
         with writer_lock(self._settings.library, report):
@@ -83,8 +100,12 @@ class Keeper:
                 self._settings, self._database, unused=unused, old=old, fingerprints=fingerprints
             )
             if dry_run:
-                return told(planned, self._database, planned.bytes, dry_run=True)
-            return prune(self._settings, self._database, planned, report)
+                result = told(planned, self._database, planned.bytes, dry_run=True)
+                count = self._phrasings.count() if phrasings else 0
+            else:
+                result = prune(self._settings, self._database, planned, report)
+                count = self._phrasings.clear() if phrasings else 0
+            return result.model_copy(update={"phrasings": count})
 
     def use(self, fingerprint: str, report: ProgressCallback = silent) -> SpaceStatus:
         """Let the library search a fingerprint that it has, from now on, whatever that lacks.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from mcp_vlsearch.cache.spaces import Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.forgetting import forget
 from mcp_vlsearch.core.indexing import Indexer
@@ -16,7 +16,8 @@ from mcp_vlsearch.core.spaces import settle
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
-from mcp_vlsearch.settings import Settings, follow_pin, pin_encoder
+from mcp_vlsearch.pins import follow_pin, pin_encoder, pin_index_kind
+from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexReport, RemoveReport
 
 __all__ = ["Library"]
@@ -34,7 +35,7 @@ class Library(LibraryReader):
     ) -> None:
         """Open a library; ``make_encoder`` replaces the plugin that the settings name."""
         super().__init__(settings, make_encoder)
-        self.cache = Keeper(settings, self._database, self._must_write)
+        self.cache = Keeper(settings, self._database, self._rewriting.known, self._must_write)
 
     def allow(self, folders: Iterable[str | Path]) -> None:
         """Make folders or single files roots, from now on.
@@ -74,7 +75,8 @@ class Library(LibraryReader):
             self._database.make()
             self._encoder.follow()  # whoever had the lock may have been the first to index
             space = self._spaces.current(report)
-            spaces = Spaces(self._database)
+            pin_index_kind(self.settings)
+            spaces = Fingerprints(self._database)
             if not self._catalog.any_entry():
                 pin_encoder(follow_pin(self.settings))
             indexer = Indexer(

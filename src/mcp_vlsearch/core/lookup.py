@@ -59,33 +59,20 @@ class IndexSlot:
         if isinstance(self._index, StoredIndex):
             self._storing = Storing(self._index, embeddings)
         self._is_known = False
+        self._settled: tuple[int, int, int] | None = None
         self._turn = threading.Lock()
 
     def current(self, report: ProgressCallback) -> VectorIndex:
         """Return the index with everything that any process has written so far."""
         with self._alone(report):
             self._refresh()
-            while True:
-                index = self._index
-                last_seq = index.last_seq
-                seqs, vectors, removed, last_removal = self._embeddings.changes(
-                    last_seq, index.last_removal, _BLOCK
-                )
-                if last_removal > index.last_removal:
-                    if index.last_seq and not self._embeddings.remembers(index.last_removal):
-                        self._begin_anew()
-                        continue
-                    index.remove(removed, last_removal)
-                    if (index.last_seq, index.last_removal) != (last_seq, last_removal):
-                        continue  # another process was faster
-                if not len(seqs):
-                    break
-                self._add(seqs, vectors)
-                if len(seqs) == _BLOCK:
-                    report(Progress(len(index), None, "reading the index"))
+            version = self._embeddings.version()  # first: what is read then is no older
+            if self._settled != (version, *self.version):
+                self._catch_up(report)
+                self._settled = version, *self.version
             if self._storing:
                 self._storing.look()
-            return index
+            return self._index
 
     def settle(self, report: ProgressCallback) -> None:
         """Bring an index that outlives the process up to date, and store it if that is due.
@@ -101,6 +88,8 @@ class IndexSlot:
                 logger.warning("the index is not up to date yet: %s", error)
         if self._storing:
             self._storing.wait(report)
+            with self._alone(report):
+                self._refresh()  # takes up what was stored, so that status tells of it
 
     def close(self) -> None:
         """End what goes on in the background, and let go of what the index holds open."""
@@ -133,6 +122,27 @@ class IndexSlot:
             yield
         finally:
             self._turn.release()
+
+    def _catch_up(self, report: ProgressCallback) -> None:
+        """Read what came and went since the last seq and removal that the index knows of."""
+        while True:
+            index = self._index
+            last_seq = index.last_seq
+            seqs, vectors, removed, last_removal = self._embeddings.changes(
+                last_seq, index.last_removal, _BLOCK
+            )
+            if last_removal > index.last_removal:
+                if index.last_seq and not self._embeddings.remembers(index.last_removal):
+                    self._begin_anew()
+                    continue
+                index.remove(removed, last_removal)
+                if (index.last_seq, index.last_removal) != (last_seq, last_removal):
+                    continue  # another process was faster
+            if not len(seqs):
+                break
+            self._add(seqs, vectors)
+            if len(seqs) == _BLOCK:
+                report(Progress(len(index), None, "reading the index"))
 
     def _lacks_much(self, report: ProgressCallback) -> bool:
         """Say whether more has come than should wait in memory until it is stored."""

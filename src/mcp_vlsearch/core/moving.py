@@ -1,5 +1,6 @@
 """Vectors from one library to another, through a file."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.core.parquet import Description, VectorFile, rows_at_once, write
 from mcp_vlsearch.core.progress import Meter, ProgressCallback
 from mcp_vlsearch.errors import LibraryError
@@ -24,7 +25,7 @@ _HERE_ONLY = {"encoder_url"}
 
 
 def export_vectors(
-    spaces: Spaces, space: SpaceRecord, file: Path, report: ProgressCallback
+    spaces: Fingerprints, space: SpaceRecord, file: Path, report: ProgressCallback
 ) -> ExportReport:
     """Write all vectors of a space into a file, of images with files and without.
 
@@ -34,6 +35,10 @@ def export_vectors(
     written = file.resolve()  # what a link leads to, not the link
     if written.exists() and not written.is_file():
         raise LibraryError(f"{file} is not a regular file: give another file")
+    if not written.parent.is_dir():
+        raise LibraryError(
+            f"{file} can't be written, {file.parent} is no folder: make it, or give another file"
+        )
     meter = Meter(report, spaces.cached(space), "exporting")
     choices = {k: v for k, v in (space.choices or {}).items() if k not in _HERE_ONLY}
     description = Description(
@@ -51,7 +56,7 @@ def export_vectors(
         beside.replace(written)
     except OSError as error:
         raise LibraryError(
-            f"{file} can't be written ({error.strerror or error}): give another file"
+            f"{file} can't be written ({_reason(error)}): give another file"
         ) from error
     finally:
         beside.unlink(missing_ok=True)
@@ -110,6 +115,11 @@ def import_vectors(
         )
 
 
+def _reason(error: OSError) -> str:
+    """Return the system's words: those of pyarrow are long and name the file beside."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 def _metered(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
     for block in blocks:
         yield block
@@ -117,7 +127,7 @@ def _metered(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
 
 
 def _check_dim(database: Database, made: Description) -> None:
-    for space in Spaces(database).all():
+    for space in Fingerprints(database).all():
         if space.fingerprint == made.fingerprint and space.dim != made.dim:
             raise LibraryError(
                 f"the vectors have {made.dim} dimensions, those of their fingerprint here "

@@ -10,7 +10,9 @@ from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.following import followed
+from mcp_vlsearch.core.memo import Memo
 from mcp_vlsearch.core.overview import overview
+from mcp_vlsearch.core.rewriting import Rewriting
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.spaces import SpaceSlot
 from mcp_vlsearch.settings import Settings, load_settings
@@ -34,9 +36,11 @@ class OpenLibrary:
         self.settings = settings
         self._database = Database(settings.library / _DATABASE, read_only=settings.read_only)
         self._catalog = Catalog(self._database)
+        self._has_entries = Memo(self._catalog.version, self._catalog.any_entry)
         self._encoder = EncoderSlot(
             settings, make_encoder, lambda given: followed(given, self._database)
         )
+        self._rewriting = Rewriting(settings)
         self._spaces = SpaceSlot(settings, self._database, self._catalog, self._encoder)
 
     @classmethod
@@ -69,8 +73,9 @@ class OpenLibrary:
         self._database.close()
 
     def warm_up(self) -> None:
-        """Start loading the model in the background."""
+        """Start loading the model in the background, and that of the rewriter if there is one."""
         self._encoder.warm_up()
+        self._rewriting.warm_up()
 
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""

@@ -5,8 +5,11 @@ from typing import TypeVar
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.contracts import Space, TellingIndex, VectorIndex
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.spaces import OpenSpace, tell_spaces
+from mcp_vlsearch.errors import VLSearchError
+from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import (
     EncoderStatus,
@@ -51,7 +54,7 @@ def overview(
         files=counts.files,
         failed=counts.failed,
         encoder=encoder,
-        index=_index(settings, catalog, opened, spaces, visible),
+        index=_index(settings, database, opened, spaces, visible),
         spaces=spaces,
         database_bytes=database.bytes(),
         version=VERSION,
@@ -65,18 +68,30 @@ def seen(report: R, catalog: Catalog, fence: Roots | None) -> R:
     return report.model_copy(update={"total_images": catalog.counts(fence.folders).images})
 
 
+def _stored_kind(settings: Settings, database: Database, now: SpaceStatus) -> str | None:
+    """Return the kind of index that a search would take up, if one is stored."""
+    space = Space(now.fingerprint, now.dim, database.library_id())
+    try:
+        index: VectorIndex = resolve("indexes", settings.index)(settings, space)
+        return index.stored_kind() if isinstance(index, TellingIndex) else None
+    except VLSearchError:  # what a search says in full
+        return None
+
+
 def _index(
     settings: Settings,
-    catalog: Catalog,
+    database: Database,
     opened: OpenSpace | None,
     spaces: Sequence[SpaceStatus],
     visible: Sequence[str] | None,
 ) -> IndexStatus:
     if opened is None:
-        vectors = sum(space.vectors for space in spaces if space.state == "searched")
-        return IndexStatus(name=settings.index, kind="not loaded", vectors=vectors)
+        now = next((space for space in spaces if space.state == "searched"), None)
+        kind = _stored_kind(settings, database, now) if now else None
+        vectors = now.vectors if now else 0
+        return IndexStatus(name=settings.index, kind=kind or "not loaded", vectors=vectors)
     status = opened.index.status()
     if visible is None:
         return status
-    vectors = len(catalog.seqs_below(visible, opened.index.fingerprint))
+    vectors = sum(space.vectors for space in spaces if space.state == "searched")
     return status.model_copy(update={"vectors": vectors})

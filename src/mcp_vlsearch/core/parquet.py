@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mcp_vlsearch.cache.embeddings import are_unit
 from mcp_vlsearch.errors import LibraryError, MissingExtraError
 from mcp_vlsearch.settings import OF_A_MODEL, Settings
 
@@ -31,7 +32,6 @@ __all__ = ["Description", "VectorFile", "rows_at_once", "write"]
 
 _KEY: Final = b"mcp-vlsearch"
 _BLOCK_BYTES: Final = 16 * 2**20
-_NORM_ERROR: Final = 1e-2
 _IMAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
@@ -149,8 +149,7 @@ class VectorFile:
             raise self._foreign("it has names that are no image ids")
         vectors = numbers.to_numpy(zero_copy_only=False).astype(np.float32)
         vectors = vectors.reshape(-1, self.description.dim)
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        if not (np.abs(norms - 1) < _NORM_ERROR).all():  # also where they are not finite
+        if not are_unit(vectors):
             raise self._foreign("it has vectors that are not of norm 1")
         return names, vectors
 

@@ -4,8 +4,6 @@ alternatives, then a rewriter's."""
 from collections.abc import Sequence
 
 from mcp_vlsearch.errors import QueryError
-from mcp_vlsearch.plugins import resolve
-from mcp_vlsearch.settings import Settings
 
 __all__ = ["phrasings"]
 
@@ -14,16 +12,13 @@ _LONGEST = 8000
 
 
 def phrasings(
-    query: str, alternatives: Sequence[str], rewrite: str | None, settings: Settings
+    query: str, alternatives: Sequence[str] = (), rewritten: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Return distinct texts to search. Raises :class:`QueryError` and :class:`PluginError`."""
+    """Return distinct texts to search. Raises :class:`QueryError`."""
     if not query.strip():
         raise QueryError("the query is empty: say what the picture shows")
-    texts = [query, *alternatives]
-    if any(len(text) > _LONGEST for text in texts):
+    if any(len(text) > _LONGEST for text in (query, *alternatives)):
         raise QueryError(f"a query has over {_LONGEST} characters: shorten it")
-    name = settings.rewrite if rewrite is None else rewrite
-    if name != "off":
-        texts += resolve("rewriters", name)(settings).rewrite(query)
+    texts = (query, *alternatives, *(text for text in rewritten if len(text) <= _LONGEST))
     distinct = dict.fromkeys(text.strip() for text in texts if text.strip())
     return tuple(distinct)[:_MOST]

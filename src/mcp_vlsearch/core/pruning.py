@@ -1,13 +1,13 @@
 """What a library keeps and does not need: found, told, and deleted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.pruning import Pruning
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.cache.deleting import Deleting
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.contracts import ClosingIndex, SharedIndex, Space, VectorIndex
 from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.spaces import pinned, state_of
@@ -27,14 +27,14 @@ _REMOVAL_BYTES: Final = 12
 class Plan:
     """What is to go: fingerprints as a whole, vectors of images without files, removals.
 
-    ``last_removal`` is the last one that every stored index knows, None where none is stored.
+    ``known`` says by fingerprint's id which removal is the last that its stored index knows.
     """
 
     drop: tuple[SpaceRecord, ...]
     vectors: int
     is_unused: bool
     unused: int
-    last_removal: int | None
+    known: Mapping[int, int]
     removals: int
     bytes: int
 
@@ -46,7 +46,7 @@ def plan(
 
     Raises :class:`LibraryError` for a fingerprint that is searched, or that is not here.
     """
-    pruning, spaces = Pruning(database), Spaces(database)
+    deleting, spaces = Deleting(database), Fingerprints(database)
     records = spaces.all()
     now = pinned(settings, records)
     drop = {named(name, records) for name in fingerprints}
@@ -58,18 +58,18 @@ def plan(
     if old:
         drop |= {record for record in records if state_of(record, now) == "old"}
     kept = [record for record in records if record not in drop]
-    without_file = pruning.unused() if unused else {}
-    last_removal = _known_to_all(settings, database, kept)
+    without_file = deleting.unused() if unused else {}
+    known = _known(settings, database, kept)
     vectors = {record: spaces.cached(record) for record in drop}
     unused_of = {record: without_file.get(record.id, 0) for record in kept}
-    removals = pruning.removals(last_removal)
+    removals = deleting.removals(known)
     sizes = sum((2 * r.dim + _ROW_BYTES) * n for r, n in (vectors | unused_of).items())
     return Plan(
         drop=tuple(sorted(drop, key=lambda record: record.id)),
         vectors=sum(vectors.values()),
         is_unused=unused,
         unused=sum(unused_of.values()),
-        last_removal=last_removal,
+        known=known,
         removals=removals,
         bytes=sizes + removals * _REMOVAL_BYTES,
     )
@@ -79,17 +79,17 @@ def prune(
     settings: Settings, database: Database, plan: Plan, report: ProgressCallback
 ) -> PruneReport:
     """Delete what is planned, and give its space back to the disk."""
-    pruning = Pruning(database)
+    deleting = Deleting(database)
     before = database.bytes()
     meter = Meter(report, plan.vectors + plan.unused, "deleting")
     for space in plan.drop:
         with _index(settings, database, space) as index:
             if isinstance(index, SharedIndex):
                 index.drop()
-        pruning.drop(space, meter.advance)
+        deleting.drop(space, meter.advance)
     if plan.is_unused:
-        pruning.delete_unused(meter.advance)
-    pruning.delete_removals(plan.last_removal)
+        deleting.delete_unused(meter.advance)
+    deleting.delete_removals(plan.known)
     report(Progress(0, None, "giving space back to the disk"))
     database.compact()
     return told(plan, database, before - database.bytes(), dry_run=False)
@@ -110,8 +110,10 @@ def told(plan: Plan, database: Database, freed: int, *, dry_run: bool) -> PruneR
 
 def named(name: str, spaces: Sequence[SpaceRecord]) -> SpaceRecord:
     """Return the space whose fingerprint is or begins with a name. Raises :class:`LibraryError`."""
+    if not name.strip():
+        raise LibraryError("the fingerprint is empty: give one that `mcp-vlsearch status` lists")
     found = [s for s in spaces if s.fingerprint == name] or [
-        s for s in spaces if name and s.fingerprint.startswith(name)
+        s for s in spaces if s.fingerprint.startswith(name)
     ]
     if len(found) != 1:
         what = "several fingerprints begin" if found else "no fingerprint begins"
@@ -119,18 +121,16 @@ def named(name: str, spaces: Sequence[SpaceRecord]) -> SpaceRecord:
     return found[0]
 
 
-def _known_to_all(
-    settings: Settings, database: Database, kept: Sequence[SpaceRecord]
-) -> int | None:
-    """Return the last removal that every index knows which outlives its process."""
-    known = []
+def _known(settings: Settings, database: Database, kept: Sequence[SpaceRecord]) -> dict[int, int]:
+    """Return the last removal that each index knows which outlives its process."""
+    known = {}
     for space in kept:
         with _index(settings, database, space) as index:
             if isinstance(index, SharedIndex):
                 index.refresh()
                 if index.last_seq:
-                    known.append(index.last_removal)
-    return min(known, default=None)
+                    known[space.id] = index.last_removal
+    return known
 
 
 @contextmanager

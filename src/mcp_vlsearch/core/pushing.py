@@ -17,7 +17,10 @@ class Pushing:
     def __init__(self, index: VectorIndex, filters: Filters) -> None:
         self._index = index
         self._filtering = index if isinstance(index, FilteringIndex) else None
-        self._pushed = self._filtering.pushed(filters) if self._filtering else Filters()
+        self.rest = filters
+        if self._filtering is None:
+            return
+        self._pushed = self._filtering.pushed(filters)
         taken = self._pushed.model_dump(exclude_none=True)
         if not taken:
             self._filtering = None

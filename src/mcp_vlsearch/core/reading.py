@@ -45,15 +45,27 @@ class LibraryReader(OpenLibrary):
         min_relevance: MinRelevance = "any",
         report: ProgressCallback = silent,
     ) -> SearchResult:
-        """Find pictures that a text describes. Raises :class:`QueryError`."""
+        """Find pictures that a text describes, in the words of a rewriter, too.
+
+        Raises :class:`QueryError`, and :class:`PluginError`, :class:`SettingsError` or
+        :class:`CheckpointError` if the rewriter that ``rewrite`` names can't be had.
+        """
+        self._rewriting.name(rewrite)
         request = SearchRequest(
-            texts=phrasings(query, alternatives, rewrite, self.settings),
+            texts=phrasings(query, alternatives),
             exclude=exclude,
             top_k=top_k,
             filters=filters,
             min_relevance=min_relevance,
         )
-        return self._search(request, self._roots(), lambda _: request, report)
+
+        def complete(space: OpenSpace | None) -> SearchRequest:
+            if space is None:
+                return request
+            rewritten = self._rewriting.rewrite(query, rewrite, report)
+            return replace(request, texts=phrasings(query, alternatives, rewritten))
+
+        return self._search(request, self._roots(), complete, report)
 
     def search_by_image(
         self,
@@ -156,11 +168,23 @@ class LibraryReader(OpenLibrary):
                 found[path] = record.image_id, vector
         return found
 
+    def rewritten(
+        self, query: str, rewrite: str | None = None, report: ProgressCallback = silent
+    ) -> tuple[str, ...]:
+        """Return the texts that a search for a query searches, the original first.
+
+        Other than a search, it raises :class:`RewriterError` where the rewriter fails.
+        """
+        return phrasings(query, (), self._rewriting.write(query, rewrite, report))
+
     def query_vectors(
-        self, queries: Sequence[str], report: ProgressCallback = silent
+        self, queries: Sequence[str], report: ProgressCallback = silent, rewrite: str | None = None
     ) -> "list[Vectors]":
-        """Return the unit-norm vector, shape (dim,), that a search for each text looks up."""
-        texts = [phrasings(query, (), None, self.settings) for query in queries]
+        """Return the unit-norm vector, shape (dim,), that a search for each text looks up.
+
+        Raises as :meth:`rewritten`.
+        """
+        texts = [self.rewritten(query, rewrite, report) for query in queries]
         flat = [Query(text) for phrased in texts for text in phrased]
         vectors = self._spaces.run(
             lambda space: self._encoder.encode_queries(flat, report, space.embeddings.fingerprint),
@@ -186,6 +210,6 @@ class LibraryReader(OpenLibrary):
             searcher = space.searcher(self._catalog, self._encoder, roots if is_fenced else None)
             return searcher.search(complete(space), report)
 
-        if not self._catalog.any_entry():  # which is told at once, not when the model is loaded
+        if not self._has_entries():  # which is told at once, not when the model is loaded
             return nothing_found(complete(None))
         return self._spaces.run(search, report)

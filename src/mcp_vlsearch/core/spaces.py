@@ -8,26 +8,21 @@ from typing import Any, TypeVar, get_args
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.cache.spaces import SpaceRecord, Spaces
+from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.allowed import Allowed
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.fence import Fence
 from mcp_vlsearch.core.following import followed, space_for
 from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.core.memo import Memo
 from mcp_vlsearch.core.progress import ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sample import Sample
 from mcp_vlsearch.core.searching import Searcher
 from mcp_vlsearch.errors import EncoderChangedError
-from mcp_vlsearch.settings import (
-    CONFIG_FILE,
-    Precision,
-    Settings,
-    choices,
-    follow_pin,
-    pin_encoder,
-)
+from mcp_vlsearch.pins import choices, follow_index_kind, follow_pin, pin_encoder
+from mcp_vlsearch.settings import CONFIG_FILE, Precision, Settings
 from mcp_vlsearch.types import SpaceState, SpaceStatus
 
 __all__ = ["OpenSpace", "SpaceSlot", "go_over", "pinned", "settle", "state_of", "tell_spaces"]
@@ -45,6 +40,7 @@ class OpenSpace:
     sample: Sample
     fence: Fence
     filtered: Allowed
+    has_entries: Memo[bool]
 
     def searcher(self, catalog: Catalog, encoder: EncoderSlot, roots: Roots | None) -> Searcher:
         """Return what searches here; with roots, only below them."""
@@ -64,7 +60,7 @@ class SpaceSlot:
     """Holds the space that is searched, and goes over to another one with the library.
 
     It does when ``config.toml`` has changed, which costs a look at the file, or when nothing was
-    indexed in the space that it has.
+    indexed in the space that it has. It follows a change of the index's kind, too.
     """
 
     def __init__(
@@ -76,6 +72,7 @@ class SpaceSlot:
         self._encoder = encoder
         self._opening = threading.Lock()
         self._config = self._look()
+        self._index_settings = follow_index_kind(settings)
         self.opened: OpenSpace | None = None
 
     def current(self, report: ProgressCallback) -> OpenSpace:
@@ -85,8 +82,9 @@ class SpaceSlot:
         if config != self._config:
             self._config = config
             self._encoder.follow()
+            self._follow_index_kind()
         space = self._of(self._encoder.known(report))
-        if not space.embeddings.any() and self._catalog.indexed_with() and self._encoder.follow():
+        if not space.has_entries() and self._catalog.indexed_with() and self._encoder.follow():
             return self._of(self._encoder.known(report))
         return space
 
@@ -104,6 +102,14 @@ class SpaceSlot:
         if self.opened is not None:
             self.opened.index.close()
 
+    def _follow_index_kind(self) -> None:
+        settings = follow_index_kind(self._settings)
+        with self._opening:
+            if settings.index_kind != self._index_settings.index_kind:
+                self._index_settings = settings
+                self.close()
+                self.opened = None
+
     def _look(self) -> tuple[int, int, int] | None:
         try:
             found = (self._settings.library / CONFIG_FILE).stat()
@@ -116,15 +122,16 @@ class SpaceSlot:
             if self.opened is None or self.opened.encoder is not encoder:
                 made_with = choices(self._encoder.settings)
                 embeddings = Embeddings(self._database, encoder, made_with)
-                index = IndexSlot(self._settings, embeddings, encoder.dim)
+                index = IndexSlot(self._index_settings, embeddings, encoder.dim)
                 self.close()
                 self.opened = OpenSpace(
                     encoder,
                     embeddings,
                     index,
                     Sample(embeddings),
-                    Fence(self._catalog, encoder.fingerprint),
+                    Fence(self._catalog, embeddings),
                     Allowed(self._catalog, encoder.fingerprint),
+                    Memo(self._catalog.version, embeddings.any),
                 )
             return self.opened
 
@@ -134,7 +141,7 @@ def pinned(settings: Settings, spaces: Sequence[SpaceRecord]) -> SpaceRecord | N
     return space_for(follow_pin(Settings(library=settings.library)), spaces)
 
 
-def settle(given: Settings, used: Settings, fingerprint: str, spaces: Spaces) -> None:
+def settle(given: Settings, used: Settings, fingerprint: str, spaces: Fingerprints) -> None:
     """Let a library go over to a fingerprint, if it lacks nothing that can be found now.
 
     What it lacks is told by the database, not by the run that has just ended: pictures may be
@@ -153,7 +160,7 @@ def settle(given: Settings, used: Settings, fingerprint: str, spaces: Spaces) ->
     spaces.go_over(fingerprint)
 
 
-def go_over(settings: Settings, space: SpaceRecord, spaces: Spaces) -> None:
+def go_over(settings: Settings, space: SpaceRecord, spaces: Fingerprints) -> None:
     """Let a library search another space from now on, whatever it lacks."""
     made: dict[str, Any] = {"encoder": space.name, "model": space.model, **(space.choices or {})}
     if space.precision in get_args(Precision):
@@ -172,7 +179,7 @@ def tell_spaces(
 
     With folders, only images that have a file at or below one of them count.
     """
-    spaces = Spaces(database)
+    spaces = Fingerprints(database)
     records = spaces.all()
     if opened is not None:
         fingerprint = opened.encoder.fingerprint

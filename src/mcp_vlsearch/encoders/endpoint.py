@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
@@ -21,7 +22,7 @@ from mcp_vlsearch.errors import (
     UnreachableError,
 )
 
-__all__ = ["CONCURRENT", "Endpoint"]
+__all__ = ["CONCURRENT", "Endpoint", "Purpose", "RefusedError"]
 
 CONCURRENT: Final = 16
 """Requests at most that are under way; the server puts those together into batches."""
@@ -40,13 +41,29 @@ _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 pause = time.sleep
 
 
+class RefusedError(EncoderError):
+    """The server does not take a request as it is."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a server is asked for, and the beginning of the settings' names that say how."""
+
+    what: str = "encoder 'remote'"
+    flags: str = "--encoder"
+    example: str = "http://127.0.0.1:8766"
+
+
+_ENCODING: Final = Purpose()
+
+
 class Endpoint:
     """One server; ``url`` with or without ``/v1``. May be used by several threads at once.
 
     A request that finds nobody, or a server that is busy or in trouble, is sent again up to four
     times, after pauses that double and vary. If it ``proves`` itself, it must show before every
-    call that it knows the token, and is told nothing otherwise. Raises :class:`SettingsError` for
-    an address that is none.
+    call that it knows the token, and is told nothing otherwise. What messages say to give instead
+    depends on its ``purpose``. Raises :class:`SettingsError` for an address that is none.
     """
 
     def __init__(
@@ -56,8 +73,10 @@ class Endpoint:
         attempts: int = _ATTEMPTS,
         limit: float | None = _ANSWER,
         proves: bool = False,
+        purpose: Purpose = _ENCODING,
     ) -> None:
-        self.url = _base(url)
+        self.url = _base(url, purpose)
+        self._flags = purpose.flags
         self._secret = token if proves else None
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._attempts = attempts
@@ -82,6 +101,11 @@ class Endpoint:
         """Return the JSON answers to the bodies, in their order. Raises :class:`EncoderError`."""
         self._authenticate()
         return list(self._pool.map(lambda body: self._post(path, body), bodies))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON answer to one body. Raises :class:`EncoderError`."""
+        self._authenticate()
+        return self._post(path, body)
 
     def _post(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._json(self._send("POST", path, json=body, headers=self._headers))
@@ -108,7 +132,7 @@ class Endpoint:
                 response = self._client.request(method, path, **content)
                 if not _wants_again(response) or attempt == self._attempts:
                     return response
-                wish = _retry_after(response)
+                wish = min(_retry_after(response), self._limit or _LONGEST_WISH)
             except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
                 raise UnreachableError(
                     f"{self.url} did not answer within "
@@ -118,7 +142,7 @@ class Endpoint:
                 if attempt == self._attempts:
                     raise UnreachableError(
                         f"can't reach {self.url} ({_reason(error)}): start the server there, or "
-                        "give another --encoder-url"
+                        f"give another {self._flags}-url"
                     ) from error
             backoff = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
             pause(max(random.uniform(backoff / 2, backoff), wish))
@@ -126,9 +150,10 @@ class Endpoint:
 
     def _json(self, response: httpx2.Response) -> Any:
         if response.status_code in (401, 403):
+            variable = self._flags.strip("-").upper()
             raise UnreachableError(
                 f"{self.url} refuses us ({response.status_code}): give its token by "
-                "--encoder-token or MCP_VLSEARCH_ENCODER_TOKEN"
+                f"{self._flags}-token or MCP_VLSEARCH_{variable}_TOKEN"
             )
         if response.status_code != 200:
             kind = _error_class(response)
@@ -137,25 +162,25 @@ class Endpoint:
             return response.json()
         except ValueError as error:
             raise EncoderError(
-                f"{self.url} answered with something that is not JSON: check --encoder-url"
+                f"{self.url} answered with something that is not JSON: check {self._flags}-url"
             ) from error
 
 
-def _base(url: str | None) -> str:
+def _base(url: str | None, purpose: Purpose) -> str:
+    flag = f"{purpose.flags}-url"
     if not url:
         raise SettingsError(
-            "encoder 'remote' needs the address of a server: give --encoder-url, such as "
-            "http://127.0.0.1:8766"
+            f"{purpose.what} needs the address of a server: give {flag}, such as {purpose.example}"
         )
     try:
         parsed = httpx2.URL(url.strip())
     except httpx2.InvalidURL as error:
-        raise SettingsError(f"--encoder-url: {error} (got {url!r})") from error
+        raise SettingsError(f"{flag}: {error} (got {url!r})") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise SettingsError(f"--encoder-url: give an address of http or https (got {url!r})")
+        raise SettingsError(f"{flag}: give an address of http or https (got {url!r})")
     if parsed.userinfo:  # which every message about the server would show
         raise SettingsError(
-            "--encoder-url: leave out the user and password, and give a token by --encoder-token"
+            f"{flag}: leave out the user and password, and give a token by {purpose.flags}-token"
         )
     return str(parsed).rstrip("/").removesuffix("/v1")
 
@@ -181,6 +206,8 @@ def _retry_after(response: httpx2.Response) -> float:
 def _error_class(response: httpx2.Response) -> type[EncoderError]:
     if response.status_code == 404:
         return UnreachableError
+    if response.status_code in (400, 422):
+        return RefusedError
     try:
         is_memory = response.json()["error"]["type"] == OUT_OF_MEMORY
     except (ValueError, KeyError, TypeError):

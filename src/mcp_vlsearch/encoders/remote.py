@@ -13,7 +13,7 @@ from PIL import Image
 
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.endpoint import CONCURRENT, Endpoint
-from mcp_vlsearch.encoders.remote_spaces import Spaces
+from mcp_vlsearch.encoders.remote_space import RemoteSpace
 from mcp_vlsearch.encoders.wire import (
     CARD,
     EXPLAIN,
@@ -61,7 +61,7 @@ class RemoteEncoder:
         self._max_pixels = settings.max_pixels or _DEFAULT_MAX_PIXELS
         self._width: int | None = None
         self._space: str | None = None
-        self._spaces: Spaces | None = None
+        self._foreign: RemoteSpace | None = None
         self.batch_size = settings.batch_size or 2 * CONCURRENT
         card = self._card()
         self._is_ours = card is not None
@@ -79,8 +79,8 @@ class RemoteEncoder:
             self.precision, self.device = "unknown", "remote"
             probes = self._probe()
             self._width = probes.shape[1]
-            self._spaces = Spaces(settings, self._served(), probes)
-            space = self._spaces.name
+            self._foreign = RemoteSpace(settings, self._served(), probes)
+            space = self._foreign.name
         self.dim = self._width if settings.dim is None else settings.dim
         if self.dim > self._width:
             raise SettingsError(
@@ -128,8 +128,8 @@ class RemoteEncoder:
                 for image in images
             ]
         )
-        if self._spaces:
-            self._spaces.remember()  # there is a library by now, which holds these vectors
+        if self._foreign:
+            self._foreign.remember()  # there is a library by now, which holds these vectors
         return vectors
 
     def encode_queries(self, queries: Sequence[Query]) -> NDArray[np.float32]:

@@ -89,7 +89,8 @@ def _key(settings: Settings) -> str:
 def _start(settings: Settings, file: Path) -> Address:
     """Start the process, which writes the file and says ``ready``, or what is wrong."""
     own = settings.model_copy(
-        update={"roots": (), "token": None, "encoder_token": None, "milvus_token": None}
+        update={"roots": ()}
+        | dict.fromkeys(("token", "encoder_token", "milvus_token", "rewrite_token"))
     )
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", _PROGRAM, str(file)],  # -P: modules of no working directory

@@ -16,7 +16,7 @@ from mcp_vlsearch.encoders.qwen3_vl.hub import snapshot
 from mcp_vlsearch.encoders.qwen3_vl.pixels import PixelFormat
 from mcp_vlsearch.errors import CheckpointError
 
-__all__ = ["Checkpoint", "open_checkpoint"]
+__all__ = ["Checkpoint", "Wanted", "open_checkpoint"]
 
 MODEL_TYPE: Final = "qwen3_vl"
 BUILT_IN: Final = "storybook"
@@ -37,6 +37,22 @@ _PROCESSOR: Final[dict[str, Any]] = {
 Pooling = Literal["last", "mean"]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What messages tell a user to give: the flag, and checkpoints that would do."""
+
+    flag: str = "--model"
+    examples: tuple[str, ...] = ("Qwen/Qwen3-VL-Embedding-2B", BUILT_IN)
+
+    @property
+    def instead(self) -> str:
+        """What to do where a hub id can't be had."""
+        return f"or give {self.flag} a local directory, or try {self.flag} {self.examples[-1]}"
+
+
+_TO_ENCODE: Final = Wanted()
 
 
 @dataclass(frozen=True)
@@ -90,6 +106,11 @@ class Checkpoint:
             pooling, reason = "mean", "nothing says that it is an embedding checkpoint"
         logger.info("pooling of %s: %s, %s", self.model, pooling, reason)
         return pooling
+
+    @property
+    def makes_vectors(self) -> bool:
+        """Whether something tells that it was trained to make vectors, not to write."""
+        return self._evidence_of_embedding() is not None
 
     def pixel_format(self, max_pixels: int | None) -> PixelFormat:
         """Return how pictures are prepared; ``max_pixels`` overrides the checkpoint's budget."""
@@ -172,22 +193,24 @@ class Checkpoint:
         return [Path(self.model).name, named.name]
 
 
-def open_checkpoint(model: str) -> Checkpoint:
+def open_checkpoint(model: str, wanted: Wanted = _TO_ENCODE) -> Checkpoint:
     """Find the checkpoint: the built-in ``storybook``, a local directory, or a hub id.
 
-    Raises :class:`CheckpointError` if there is none, it can't be downloaded or is no Qwen3-VL.
+    Raises :class:`CheckpointError` if there is none, it can't be downloaded or is no Qwen3-VL; it
+    says what is ``wanted``.
     """
-    folder = _folder(model)
+    folder = _folder(model, wanted)
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(
-            f"{folder} holds no config.json: give --model the directory of a Qwen3-VL checkpoint"
+            f"{folder} holds no config.json: give {wanted.flag} the directory of a Qwen3-VL "
+            "checkpoint"
         )
     config = _read(model, path)
     if (kind := config.get("model_type")) != MODEL_TYPE:
+        tries = " or ".join(f"{wanted.flag} {example}" for example in wanted.examples)
         raise CheckpointError(
-            f"{model!r} is a checkpoint of type {kind!r}, not a Qwen3-VL: "
-            "try --model Qwen/Qwen3-VL-Embedding-2B or --model storybook"
+            f"{model!r} is a checkpoint of type {kind!r}, not a Qwen3-VL: try {tries}"
         )
     for part, key in (("text_config", "hidden_size"), ("vision_config", "depth")):
         if not isinstance(config.get(part), dict) or key not in config[part]:
@@ -195,7 +218,7 @@ def open_checkpoint(model: str) -> Checkpoint:
     return Checkpoint(model, folder, config)
 
 
-def _folder(model: str) -> Path:
+def _folder(model: str, wanted: Wanted) -> Path:
     if model == BUILT_IN:
         folder = Path(str(files("mcp_vlsearch.storybook").joinpath("checkpoint")))
         if not folder.is_dir():
@@ -205,10 +228,10 @@ def _folder(model: str) -> Path:
     if folder.is_dir():
         return folder.absolute()
     if _HUB_ID.fullmatch(model) and not model.startswith("."):
-        return snapshot(model)
+        return snapshot(model, wanted.instead)
     raise CheckpointError(
-        f"there is no directory {model!r}: give --model a local directory, a hub id such as "
-        "Qwen/Qwen3-VL-Embedding-2B, or storybook"
+        f"there is no directory {model!r}: give {wanted.flag} a local directory, or a name such as "
+        f"{' or '.join(wanted.examples)}"
     )
 
 

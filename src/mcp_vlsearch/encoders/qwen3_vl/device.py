@@ -10,7 +10,7 @@ import torch
 from mcp_vlsearch.encoders.qwen3_vl.memory import free_memory
 from mcp_vlsearch.encoders.qwen3_vl.products import cpu_has
 from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantisable
-from mcp_vlsearch.errors import EncoderError, SettingsError
+from mcp_vlsearch.errors import SettingsError, VLSearchError
 from mcp_vlsearch.settings import Device, Precision
 
 __all__ = [
@@ -108,7 +108,7 @@ def choose_batch_size(device: str, image_tokens: int) -> int:
 
 
 @contextmanager
-def memory_explained(kind: type[EncoderError], message: str) -> Iterator[None]:
+def memory_explained(kind: type[VLSearchError], message: str) -> Iterator[None]:
     """Turn running out of memory into an error that says what to do."""
     try:
         yield

@@ -22,16 +22,15 @@ from mcp_vlsearch.errors import CheckpointError
 
 __all__ = ["snapshot"]
 
-_PATTERNS: Final = ["*.safetensors", "*.json", "*.txt", "README.md"]
-_INSTEAD: Final = "or give --model a local directory, or try --model storybook"
+_PATTERNS: Final = ["*.safetensors", "*.json", "*.txt", "*.jinja", "README.md"]
 
 logger = logging.getLogger(__name__)
 
 
-def snapshot(repository: str) -> Path:
+def snapshot(repository: str, instead: str) -> Path:
     """Return the folder that holds a hub repository, downloading it if it is not there in full.
 
-    Raises :class:`CheckpointError` if it can't be had.
+    Raises :class:`CheckpointError` if it can't be had, with what to do ``instead``.
     """
     try:
         folder = Path(
@@ -47,26 +46,26 @@ def snapshot(repository: str) -> Path:
     except GatedRepoError as error:
         raise CheckpointError(
             f"{repository!r} is open only to some: ask for access on its hub page and run "
-            f"`hf auth login`, {_INSTEAD}"
+            f"`hf auth login`, {instead}"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise CheckpointError(
             f"the hub has no checkpoint {repository!r}, or not for you: check the spelling, "
-            f"{_INSTEAD}"
+            f"{instead}"
         ) from error
     except LocalEntryNotFoundError as error:
         raise CheckpointError(
-            f"can't download {repository!r} (no network): connect, {_INSTEAD}"
+            f"can't download {repository!r} (no network): connect, {instead}"
         ) from error
     except Exception as error:  # whatever the hub's client and its transport raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"can't download {repository!r} ({reason}): try again, {_INSTEAD}"
+            f"can't download {repository!r} ({reason}): try again, {instead}"
         ) from error
     # without a network the client may take what is left of a broken download for the whole
     if not _is_complete(folder):
         raise CheckpointError(
-            f"{repository!r} is here only in part, or has no safetensors: connect, {_INSTEAD}"
+            f"{repository!r} is here only in part, or has no safetensors: connect, {instead}"
         )
     return folder
 

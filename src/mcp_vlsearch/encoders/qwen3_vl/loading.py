@@ -3,8 +3,14 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen3VLModel
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLModel,
+)
 from transformers.utils import logging as transformers_logging
 
 from mcp_vlsearch.encoders.qwen3_vl.checkpoint import Checkpoint
@@ -17,7 +23,7 @@ from mcp_vlsearch.encoders.qwen3_vl.prompt import IMAGE_PAD
 from mcp_vlsearch.encoders.qwen3_vl.quantise import QUANTISED, quantisable, quantise
 from mcp_vlsearch.errors import CheckpointError
 
-__all__ = ["load_model", "load_tokenizer"]
+__all__ = ["load_model", "load_tokenizer", "load_writer"]
 
 _turn = threading.Lock()
 
@@ -39,16 +45,30 @@ def load_model(checkpoint: Checkpoint, device: str, precision: str) -> Qwen3VLMo
 
     Raises :class:`CheckpointError` if weights are missing, damaged or too large for memory.
     """
+    advice = f"index again with {_smaller(checkpoint, device, precision)}"
+    model: Qwen3VLModel = _load(Qwen3VLModel, checkpoint, device, precision, advice)
+    return model
+
+
+def load_writer(
+    checkpoint: Checkpoint, device: str, precision: str
+) -> Qwen3VLForConditionalGeneration:
+    """Return the model in evaluation mode, with its language head; raises as the other does."""
+    writer = Qwen3VLForConditionalGeneration
+    return _load(writer, checkpoint, device, precision, "use a smaller checkpoint")
+
+
+def _load(kind: Any, checkpoint: Checkpoint, device: str, precision: str, advice: str) -> Any:
     with (
         memory_explained(
             CheckpointError,
             f"not enough memory for {checkpoint.model!r} in {precision}: end other programs that "
-            f"use it, or index again with {_smaller(checkpoint, device, precision)}",
+            f"use it, or {advice}",
         ),
         _quiet(),
         _explained(checkpoint, "weights"),
     ):
-        model, report = Qwen3VLModel.from_pretrained(
+        model, report = kind.from_pretrained(
             checkpoint.folder,
             dtype=compute_dtype(precision, device),
             attn_implementation="sdpa",
@@ -57,7 +77,7 @@ def load_model(checkpoint: Checkpoint, device: str, precision: str) -> Qwen3VLMo
             ignore_mismatched_sizes=True,
         )
         if precision in QUANTISED:
-            quantise(model.language_model, precision, device)
+            quantise(getattr(model, "model", model).language_model, precision, device)
         model = model.to(device).eval()
     # transformers fills what it can't use with random numbers and only warns
     if unfit := sorted(report["missing_keys"] | {name for name, *_ in report["mismatched_keys"]}):

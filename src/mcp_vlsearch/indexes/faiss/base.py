@@ -25,7 +25,7 @@ from mcp_vlsearch.indexes.faiss.selecting import Bits, Places, members, places
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["Base"]
+__all__ = ["Base", "kind_of"]
 
 _VERIFIED: Final = "verified"
 
@@ -33,6 +33,16 @@ _FEW: Final = 2000
 """So many rows are compared by themselves, wherever they lie, rather than found in an index."""
 _ON_GPU: Final = 2
 """Candidates for each hit where a GPU has compared every row, with other roundings."""
+
+
+def kind_of(known: Manifest) -> str:
+    """Return how a base is searched, with what was chosen by measurement."""
+    if COARSE not in known.files:
+        return known.kind
+    name = "nprobe" if "IVF" in known.kind else "efSearch"
+    effort = f"{name} {known.effort}, " if known.effort else ""
+    recall = f", recall {known.recall:.3f}" if known.recall is not None else ""
+    return f"{known.kind} ({effort}{known.candidates} candidates a hit{recall})"
 
 
 class Base:
@@ -64,12 +74,7 @@ class Base:
     @property
     def kind(self) -> str:
         """How it is searched, with what was chosen by measurement."""
-        known = self.manifest
-        if COARSE not in known.files or self._coarse is None:
-            return known.kind
-        effort = f"{self._coarse.effort_name} {known.effort}, " if known.effort else ""
-        recall = f", recall {known.recall:.3f}" if known.recall is not None else ""
-        return f"{known.kind} ({effort}{known.candidates} candidates a hit{recall})"
+        return kind_of(self.manifest)
 
     def remove(self, seqs: "Seqs") -> None:
         """Mask rows; unknown seqs are ignored. No search may go on meanwhile."""

@@ -6,14 +6,19 @@ from typing import Any
 from mcp_vlsearch.indexes.faiss.rows import RowFile
 from mcp_vlsearch.indexes.faiss.selecting import lib
 
-__all__ = ["all_rows_on_gpus", "on_gpus"]
+__all__ = ["all_rows_on_gpus", "on_gpus", "there_are_gpus"]
 
 logger = logging.getLogger(__name__)
 
 
+def there_are_gpus() -> bool:
+    """Say whether FAISS can use a GPU."""
+    return hasattr(lib, "GpuMultipleClonerOptions") and bool(lib.get_num_gpus())
+
+
 def on_gpus(index: Any) -> Any:
     """Return a copy of an index on all GPUs, its numbers in half precision; None if it can't be."""
-    if not hasattr(lib, "GpuMultipleClonerOptions") or not lib.get_num_gpus():
+    if not there_are_gpus():
         return None
     how = lib.GpuMultipleClonerOptions()
     how.useFloat16 = True

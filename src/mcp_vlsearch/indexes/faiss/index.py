@@ -10,11 +10,11 @@ import faiss
 import numpy as np
 
 from mcp_vlsearch.contracts import Space
-from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.indexes.boundary import check_queries, check_rows, merged
 from mcp_vlsearch.indexes.faiss import kinds
 from mcp_vlsearch.indexes.faiss.access import Access
-from mcp_vlsearch.indexes.faiss.base import Base
-from mcp_vlsearch.indexes.faiss.disk import DamagedError, Generations
+from mcp_vlsearch.indexes.faiss.base import Base, kind_of
+from mcp_vlsearch.indexes.faiss.disk import DamagedError, Generations, read_manifest
 from mcp_vlsearch.indexes.faiss.tail import Tail
 from mcp_vlsearch.indexes.faiss.writing import write_base
 from mcp_vlsearch.settings import Settings
@@ -44,10 +44,9 @@ class FaissIndex:
     name = "faiss"
 
     def __init__(self, settings: Settings, space: Space) -> None:
-        kinds.check(settings.index_kind, space.dim)
         self.last_seq = self.last_removal = 0
         self._space = space
-        self._asked = settings.index_kind
+        self._asked = kinds.checked(settings.index_kind, space.dim)
         self._read_only = settings.read_only
         self._generations = Generations(settings.library, space.fingerprint)
         self._stamp: int | None = None
@@ -65,7 +64,19 @@ class FaissIndex:
     @property
     def kind(self) -> str:
         """FAISS's name of how rows are searched, and what was measured for it."""
-        return kinds.EXACT if self._base is None else self._base.kind
+        if self._base is not None:
+            return self._base.kind
+        if self._asked in ("auto", "exact", kinds.EXACT):
+            return kinds.EXACT
+        return f"{kinds.EXACT}, all in memory ({self._asked} from {_LEAST_TAIL:,} images on)"
+
+    def stored_kind(self) -> str | None:
+        """Return the kind of the latest base (see :meth:`TellingIndex.stored_kind`)."""
+        newest = self._generations.newest()
+        try:
+            return kind_of(read_manifest(newest)) if newest else None
+        except (OSError, DamagedError):  # another process has stored anew, or will
+            return None
 
     @property
     def due(self) -> bool:
@@ -87,13 +98,7 @@ class FaissIndex:
         """Add unit-norm rows. Raises ValueError unless seqs grow from :attr:`last_seq` on."""
         if not len(seqs):
             return
-        seqs = np.ascontiguousarray(seqs, np.int64)
-        if seqs[0] <= self.last_seq or (np.diff(seqs) <= 0).any():
-            raise ValueError(f"seqs must grow, from {self.last_seq + 1} on")
-        if np.shape(vectors) != (len(seqs), self._space.dim):
-            raise ValueError(
-                f"vectors have the shape {np.shape(vectors)}, not {len(seqs), self._space.dim}"
-            )
+        seqs = check_rows(seqs, vectors, self.last_seq, self._space.dim)
         with self._access.alone():
             self._tail.add(seqs, vectors)
             self.last_seq = int(seqs[-1])
@@ -116,25 +121,16 @@ class FaissIndex:
 
         Raises :class:`QueryError` if a query is not a vector of this space, or not of numbers.
         """
-        queries = np.ascontiguousarray(queries, np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self._space.dim or k < 1:
-            raise QueryError(
-                f"search {k} nearest with shape {queries.shape}: dim is {self._space.dim}"
-            )
-        if not np.isfinite(queries).all():
-            raise QueryError("the query's vector is not made of numbers: check the encoder")
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        seqs = np.full((len(queries), k), -1, np.int64)
+        queries = check_queries(queries, k, self._space.dim)
+        if not len(queries):
+            return merged([], 0, k)
         if allowed is not None:
             allowed = np.asarray(allowed, np.int64)
-        if not len(queries):
-            return scores, seqs
         with self._access.shared(), _threads(len(queries)):
             found = [self._tail.search(queries, k, allowed)]
             if self._base is not None and len(self._base):
                 found.append(self._base.search(queries, k, allowed))
-        _merge(found, scores, seqs)
-        return scores, seqs
+        return merged(found, len(queries), k)
 
     def refresh(self) -> None:
         """Take up the latest base on disk, if it is another than before; costs one ``stat``.
@@ -253,14 +249,3 @@ def _threads(queries: int) -> Iterator[None]:
         yield
     finally:
         faiss.omp_set_num_threads(usual)
-
-
-def _merge(found: "list[tuple[Vectors, Seqs]]", scores: "Vectors", seqs: "Seqs") -> None:
-    """Put the best of what was found into the results, best first."""
-    all_scores = np.concatenate([some for some, _ in found], axis=1)
-    all_seqs = np.concatenate([some for _, some in found], axis=1)
-    all_scores[all_seqs < 0] = -np.inf
-    order = np.argsort(-all_scores, axis=1, kind="stable")[:, : scores.shape[1]]
-    count = order.shape[1]
-    scores[:, :count] = np.take_along_axis(all_scores, order, axis=1)
-    seqs[:, :count] = np.take_along_axis(all_seqs, order, axis=1)

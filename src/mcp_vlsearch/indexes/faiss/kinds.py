@@ -7,7 +7,7 @@ import faiss
 
 from mcp_vlsearch.errors import SettingsError
 
-__all__ = ["EXACT", "check", "factory_strings", "training_rows"]
+__all__ = ["EXACT", "checked", "factory_strings", "training_rows"]
 
 EXACT: Final = "SQfp16"
 """FAISS's name of the kind that compares every row, in half precision."""
@@ -41,36 +41,52 @@ _NAMED: Final = {
 }
 
 
-def check(asked: str, dim: int) -> None:
-    """Raise :class:`SettingsError` unless it is a kind by name, or FAISS's description of one."""
-    if asked in ("auto", "exact", EXACT, *_NAMED):
-        return
+def _is_name(asked: str) -> bool:
+    return asked in ("auto", "exact", *_NAMED)
+
+
+def checked(asked: str, dim: int) -> str:
+    """Return a kind by its name, in small letters, or FAISS's description of one as it is given.
+
+    What FAISS knows in just these letters is meant so. Raises :class:`SettingsError` for any other.
+    """
+    name = asked.lower()
+    if name == asked and _is_name(name):
+        return asked
+    choice = f"{', '.join(('auto', 'exact', *_NAMED))}, or a factory string such as IVF1024,SQ8"
+    if not asked.strip():
+        raise SettingsError(f"--index-kind is empty: give one of {choice}")
     try:
         faiss.index_factory(dim, asked, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
-        names = ", ".join(("auto", "exact", *_NAMED))
+        if _is_name(name):
+            return name
         raise SettingsError(
             f"--index-kind {asked}: FAISS makes no such index of {dim} dimensions; give one of "
-            f"{names}, or a factory string such as IVF1024,SQ8"
+            f"{choice}"
         ) from error
+    return asked
 
 
-def factory_strings(asked: str, rows: int, dim: int, free: int | None) -> list[str]:
+def factory_strings(
+    asked: str, rows: int, dim: int, free: int | None, on_gpu: bool = False
+) -> list[str]:
     """Return FAISS's descriptions of the kinds to try for so many rows, the best first.
 
-    ``free`` is the memory that is free, in bytes, if that is known. Where every row is to be
-    compared, it is ``EXACT`` alone.
+    ``free`` is the memory that is free, in bytes, if that is known, and ``on_gpu`` says whether
+    GPUs will search. Where every row is to be compared, it is ``EXACT`` alone.
     """
-    names = _chosen(rows, dim, free) if asked == "auto" else [asked]
+    names = _chosen(rows, dim, free, on_gpu) if asked == "auto" else [asked]
     lists = _lists(rows, dim)
     return [EXACT if n == "exact" else _NAMED.get(n, n).format(lists=lists) for n in names]
 
 
-def _chosen(rows: int, dim: int, free: int | None) -> list[str]:
+def _chosen(rows: int, dim: int, free: int | None, on_gpu: bool) -> list[str]:
     if rows * dim * 2 <= _EXACT_BYTES:
         return ["exact"]
     fits = free is None or rows * dim <= free // _PART_OF_MEMORY
-    return ["rabitq", "ivf"] if fits else ["rabitq"]
+    names = ["rabitq", "ivf"] if fits else ["rabitq"]
+    return names[::-1] if on_gpu else names  # FAISS copies no RaBitQ to a GPU
 
 
 def training_rows(index: "faiss.Index", rows: int, dim: int) -> int:

@@ -18,6 +18,7 @@ from mcp_vlsearch.indexes.faiss.disk import (
     SummedFile,
     write_manifest,
 )
+from mcp_vlsearch.indexes.faiss.gpu import there_are_gpus
 from mcp_vlsearch.indexes.faiss.kinds import EXACT, factory_strings, training_rows
 from mcp_vlsearch.indexes.faiss.rows import RowFile, head_of
 from mcp_vlsearch.indexes.faiss.selecting import lib
@@ -109,14 +110,23 @@ def _write_index(path: Path, index: Any) -> FileSums:
 def _build(rows: RowFile, asked: str, progress: Callable[[int], None]) -> _Coarse | None:
     """Build and tune the coarse index that the rules ask for; None if all rows are compared."""
     best: _Coarse | None = None
-    for kind in factory_strings(asked, rows.count, rows.dim, free_main_memory()):
+    free, on_gpu = free_main_memory(), there_are_gpus()
+    for kind in factory_strings(asked, rows.count, rows.dim, free, on_gpu):
         if kind == EXACT or not rows.count:
             return None
         built = _built(rows, kind, progress)
         if best is None or (built is not None and built.tuned.recall > best.tuned.recall):
             best = built
         if best is not None and best.tuned.recall >= ENOUGH:
-            break
+            return best
+    if best is not None:
+        logger.warning(
+            "the index %s finds %.1f %% of the nearest pictures here, less than %.0f %%: to find "
+            "all, run `mcp-vlsearch index --index-kind exact`; ivfflat misses less than others",
+            best.kind,
+            100 * best.tuned.recall,
+            100 * ENOUGH,
+        )
     return best
 
 

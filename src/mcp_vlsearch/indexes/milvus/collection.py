@@ -15,7 +15,7 @@ from pymilvus import DataType, MilvusClient
 
 from mcp_vlsearch.contracts import ImageFacts, Space
 from mcp_vlsearch.errors import LibraryError
-from mcp_vlsearch.indexes.milvus.connection import AbsentError, Connection
+from mcp_vlsearch.indexes.milvus.connection import NOTHING_THERE, AbsentError, Connection
 from mcp_vlsearch.indexes.milvus.expressions import Expression, columns_of
 from mcp_vlsearch.settings import Settings
 
@@ -62,6 +62,7 @@ class Collection:
         self.name = f"mcp_vlsearch_{_FORMAT}_{space.library}_{fingerprint}"
         self._dim = space.dim
         self._connection = Connection(settings)
+        self._read_only = settings.read_only
         self._lock = FileLock(settings.library / "milvus.lock")  # a thread may take it twice
         self._changed_at = time.monotonic()
         self._unsealed = 0
@@ -180,11 +181,19 @@ class Collection:
             return self._connection.call(method, collection_name=self.name, **arguments)
 
     def _prepare(self) -> None:
-        """Make what is missing of the collection, and have it loaded."""
+        """Make what is missing of the collection, and have it loaded.
+
+        Raises :class:`LibraryError` if it has to be made and must not be.
+        """
 
         def call(method: str, **arguments: Any) -> Any:
             return self._connection.call(method, collection_name=self.name, **arguments)
 
+        if self._read_only:
+            if not call("has_collection"):
+                raise LibraryError(NOTHING_THERE)
+            call("load_collection")
+            return
         with self.alone():
             if not call("has_collection"):
                 call("create_collection", schema=self._schema())

@@ -22,7 +22,12 @@ from mcp_vlsearch.errors import (
 )
 from mcp_vlsearch.settings import Settings
 
-__all__ = ["AbsentError", "Connection"]
+__all__ = ["NOTHING_THERE", "AbsentError", "Connection"]
+
+NOTHING_THERE: Final = (
+    "the library is read-only, and nothing of it is in Milvus yet: search once without READ_ONLY, "
+    "which puts it there"
+)
 
 LITE: Final = "milvus.db"
 """Folder of Milvus Lite in the library."""
@@ -70,6 +75,7 @@ class Connection:
         self._uri = _checked(settings.milvus_uri)
         self._file = settings.library.absolute() / LITE
         self._token = settings.milvus_token or ""
+        self._read_only = settings.read_only
         self._shown = _shown(self._uri) if self._uri else str(self._file)
         self._client: MilvusClient | None = None
         self._connecting = threading.Lock()
@@ -135,6 +141,8 @@ class Connection:
             )
 
     def _open(self) -> MilvusClient:
+        if self._read_only and not self._file.exists():
+            raise LibraryError(NOTHING_THERE)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with _using:
             try:

@@ -1,14 +1,22 @@
 """The index `milvus`: rows that outlive the process, filtered where they are."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from mcp_vlsearch.contracts import ImageFacts, Space
-from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.errors import LibraryError, QueryError
+from mcp_vlsearch.indexes.boundary import check_queries, check_rows, merged
 from mcp_vlsearch.indexes.milvus.collection import Collection, State
-from mcp_vlsearch.indexes.milvus.expressions import Expression, among, meeting, pushed
+from mcp_vlsearch.indexes.milvus.expressions import (
+    LONGEST_LIST,
+    Expression,
+    among,
+    meeting,
+    pushed,
+)
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import Filters
 
@@ -16,6 +24,8 @@ if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
 __all__ = ["MilvusIndex"]
+
+logger = logging.getLogger(__name__)
 
 _BYTES: Final = 16 * 2**20
 """Vectors in one request, of which a server takes 64 MiB."""
@@ -29,7 +39,9 @@ _MOST: Final = 16_384
 class MilvusIndex:
     """Rows of a library in Milvus (see :class:`SharedIndex` and :class:`FilteringIndex`).
 
-    Searches may run in several threads at once, beside one that adds or removes.
+    Searches may run in several threads at once, beside one that adds or removes. Where the settings
+    say ``read_only``, nothing is written: rows that Milvus lacks are not found, and those that went
+    are left out. Raises :class:`LibraryError` where that is not enough.
     """
 
     name = "milvus"
@@ -37,10 +49,13 @@ class MilvusIndex:
     def __init__(self, settings: Settings, space: Space) -> None:
         self._dim = space.dim
         self._collection = Collection(settings, space)
+        self._read_only = settings.read_only
+        self._has_warned = False
+        self._gone: Seqs = np.empty(0, np.int64)
         self._know(State(), 0)
 
     def __len__(self) -> int:
-        return self._size
+        return self._size - int(np.count_nonzero(self._gone <= self._state.last_seq))
 
     def refresh(self) -> None:
         """Take up what other processes have done, and begin anew where rows were lost."""
@@ -48,6 +63,7 @@ class MilvusIndex:
             return
         if self._take_up():
             return
+        self._must_write("rows were lost in Milvus")
         with self._collection.alone():
             if not self._take_up():
                 self._collection.drop()
@@ -55,6 +71,7 @@ class MilvusIndex:
 
     def drop(self) -> None:
         """Delete the collection; the next call makes an empty one."""
+        self._must_write("its rows in Milvus don't fit it")
         with self._collection.alone():
             self._collection.drop()
             self._know(State(), 0)
@@ -74,13 +91,10 @@ class MilvusIndex:
         """
         if not len(seqs):
             return
-        seqs = np.ascontiguousarray(seqs, np.int64)
-        if seqs[0] <= self.last_seq or (np.diff(seqs) <= 0).any():
-            raise ValueError(f"seqs must grow, from {self.last_seq + 1} on")
-        if np.shape(vectors) != (len(seqs), self._dim):
-            raise ValueError(
-                f"vectors have the shape {np.shape(vectors)}, not {len(seqs), self._dim}"
-            )
+        seqs = check_rows(seqs, vectors, self.last_seq, self._dim)
+        if self._read_only:
+            self._pass_by(seqs)
+            return
         vectors = np.ascontiguousarray(vectors, np.float32)
         known = list(facts) or [ImageFacts()] * len(seqs)
         rows = max(_BYTES // (4 * self._dim), 1)
@@ -94,6 +108,10 @@ class MilvusIndex:
 
     def remove(self, seqs: "Seqs", last_removal: int) -> None:
         """Forget rows, unless another process has changed rows meanwhile, as :meth:`add` does."""
+        if self._read_only:
+            self._gone = np.union1d(self._gone, np.asarray(seqs, np.int64))
+            self.last_removal = last_removal
+            return
         with self._collection.alone():
             if self._is_behind():
                 return
@@ -116,31 +134,62 @@ class MilvusIndex:
 
         Raises :class:`QueryError` if a query is not a vector of this space, or not of numbers.
         """
-        queries = np.ascontiguousarray(queries, np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self._dim or k < 1:
-            raise QueryError(f"search {k} nearest with shape {queries.shape}: dim is {self._dim}")
-        if not np.isfinite(queries).all():
-            raise QueryError("the query's vector is not made of numbers: check the encoder")
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        seqs = np.full((len(queries), k), -1, np.int64)
-        found = min(k, self._size if allowed is None else len(allowed), self._size)
-        if found > _MOST:
+        queries = check_queries(queries, k, self._dim)
+        most = min(k, len(self) if allowed is None else len(allowed), len(self))
+        if most > _MOST:
             raise QueryError(f"Milvus finds {_MOST} nearest at most: ask for fewer")
-        for start in range(0, len(queries) if found else 0, _QUERIES):
-            those = slice(start, start + _QUERIES)
-            for condition in _conditions(allowed, filters):
-                hits = self._collection.search(queries[those], found, condition)
-                for row, (ids, cosines) in enumerate(hits, start):
-                    _merge(scores[row], seqs[row], cosines, ids)
-        return scores, seqs
+        conditions = self._conditions(allowed, filters) if most else []
+        found = [self._found(queries, most, condition) for condition in conditions]
+        return merged(found, len(queries), k)
 
     def count(self, allowed: "Seqs | None", filters: Filters) -> int:
         """Return among how many rows a search looks."""
-        return sum(self._collection.count(c) for c in _conditions(allowed, filters))
+        return sum(self._collection.count(c) for c in self._conditions(allowed, filters))
+
+    def _conditions(self, allowed: "Seqs | None", filters: Filters | None) -> list[Expression]:
+        """Return conditions of which each row that is looked at meets exactly one."""
+        meets = Expression() if filters is None else meeting(filters)
+        if allowed is not None:
+            return [meets & one for one in among(np.setdiff1d(allowed, self._gone))]
+        if not len(self._gone):
+            return [meets]
+        if len(self._gone) > LONGEST_LIST:
+            self._must_write(f"{len(self._gone)} rows in Milvus went since")
+        return [meets & Expression("seq not in {gone}", {"gone": self._gone.tolist()})]
+
+    def _pass_by(self, seqs: "Seqs") -> None:
+        """Go on as if rows were there, so that they are not asked for again."""
+        self.last_seq = int(seqs[-1])
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "the library is read-only and Milvus lacks some of its pictures, which are not "
+                "found: search or index once without READ_ONLY"
+            )
+
+    def _must_write(self, why: str) -> None:
+        if self._read_only:
+            raise LibraryError(
+                f"the library is read-only, and {why}: search once without READ_ONLY, which brings "
+                "it up to date"
+            )
+
+    def _found(
+        self, queries: "Vectors", most: int, condition: Expression
+    ) -> "tuple[Vectors, Seqs]":
+        """Return scores and seqs that meet a condition, shape (len(queries), most); -1: none."""
+        scores = np.empty((len(queries), most), np.float32)
+        seqs = np.full((len(queries), most), -1, np.int64)
+        for start in range(0, len(queries), _QUERIES):
+            hits = self._collection.search(queries[start : start + _QUERIES], most, condition)
+            for row, (ids, cosines) in enumerate(hits, start):
+                scores[row, : len(ids)], seqs[row, : len(ids)] = cosines, ids
+        return scores, seqs
 
     def _know(self, state: State, size: int) -> None:
         self._state, self._size = state, size
         self.last_seq, self.last_removal = state.last_seq, state.last_removal
+        self._gone = np.empty(0, np.int64)
         self.kind = self._collection.kind
 
     def _take_up(self) -> bool:
@@ -171,17 +220,3 @@ class MilvusIndex:
         state = State(last_seq, last_removal, size)
         self._collection.put_state(state)
         self._know(state, size)
-
-
-def _conditions(allowed: "Seqs | None", filters: Filters | None) -> list[Expression]:
-    """Return conditions of which each row that is looked at meets exactly one."""
-    meets = Expression() if filters is None else meeting(filters)
-    return [meets] if allowed is None else [meets & one for one in among(np.unique(allowed))]
-
-
-def _merge(scores: "Vectors", seqs: "Seqs", more: Sequence[float], of: Sequence[int]) -> None:
-    """Put the best of what was found before and now into the place of the former."""
-    all_scores = np.concatenate([scores, np.asarray(more, np.float32)])
-    all_seqs = np.concatenate([seqs, np.asarray(of, np.int64)])
-    best = np.argsort(-all_scores, kind="stable")[: len(scores)]
-    scores[:], seqs[:] = all_scores[best], all_seqs[best]

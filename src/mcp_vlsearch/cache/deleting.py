@@ -1,12 +1,13 @@
 """Deleting what is not needed any more, in transactions of bounded size."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.spaces import SpaceRecord
+from mcp_vlsearch.cache.fingerprints import SpaceRecord
 
-__all__ = ["Pruning"]
+__all__ = ["Deleting"]
 
 _ROWS: Final = 5_000
 """Vectors that one transaction deletes."""
@@ -18,7 +19,7 @@ Counted = Callable[[int], None]
 """Is told how many vectors have gone; may raise to stop between two transactions."""
 
 
-class Pruning:
+class Deleting:
     """What of a library's cache can go, and how; what breaks off is finished by a second call."""
 
     def __init__(self, database: Database) -> None:
@@ -44,7 +45,10 @@ class Pruning:
             tables.execute("DELETE FROM looks WHERE image_id NOT IN (SELECT image_id FROM images)")
 
     def drop(self, space: SpaceRecord, counted: Counted) -> None:
-        """Delete a fingerprint with its entries and vectors."""
+        """Delete a fingerprint with its entries and vectors.
+
+        Who searches it meanwhile begins anew with what is left: no single removal is kept for that.
+        """
         gone = _ROWS
         while gone == _ROWS:
             with self._database.write() as tables:
@@ -53,21 +57,32 @@ class Pruning:
                     (SELECT seq FROM entries WHERE fingerprint = ? LIMIT ?)""",
                     (space.id, _ROWS),
                 ).rowcount
+                tables.execute(
+                    """UPDATE fingerprints SET forgotten = (SELECT MAX(id) FROM removals)
+                    WHERE id = ? AND ?""",
+                    (space.id, gone),
+                )
+                tables.execute("DELETE FROM removals WHERE fingerprint = ?", (space.id,))
         self._delete("fingerprint = ?", (space.id,), counted)
         with self._database.write() as tables:
             tables.execute("DELETE FROM failures WHERE fingerprint = ?", (space.id,))
             tables.execute("DELETE FROM fingerprints WHERE id = ?", (space.id,))
 
-    def removals(self, up_to: int | None) -> int:
-        """Return how many removals are kept up to a number, the last of all not counted."""
-        with self._database.read() as connection:
-            query = f"SELECT COUNT(*) FROM removals WHERE {_OLD}"
-            return int(connection.execute(query, (up_to,)).fetchone()[0])
+    def removals(self, known: Mapping[int, int]) -> int:
+        """Return how many removals no index needs.
 
-    def delete_removals(self, up_to: int | None) -> None:
-        """Forget removals up to a number, or all, but for the last, whose number goes on."""
+        ``known`` says by fingerprint's id which is the last that its stored index knows.
+        """
+        with self._database.read() as connection:
+            query = f"SELECT COUNT(*) FROM removals WHERE {_KNOWN}"
+            return int(connection.execute(query, {"known": json.dumps(known)}).fetchone()[0])
+
+    def delete_removals(self, known: Mapping[int, int]) -> None:
+        """Forget removals that no index needs."""
+        parameters = {"known": json.dumps(known)}
         with self._database.write() as tables:
-            tables.execute(f"DELETE FROM removals WHERE {_OLD}", (up_to,))
+            tables.execute(_FORGET, parameters)
+            tables.execute(f"DELETE FROM removals WHERE {_KNOWN}", parameters)
 
     def _delete(self, condition: str, parameters: tuple[int, ...], counted: Counted) -> None:
         query = f"SELECT id FROM embeddings WHERE id > ? AND {condition} ORDER BY id LIMIT {_ROWS}"
@@ -82,6 +97,19 @@ class Pruning:
             counted(len(ids))
 
 
-_OLD: Final = """
-    id <= IFNULL(?, id) AND id < (SELECT MAX(id) FROM removals)
+_KNOWN: Final = """
+    removals.id <= IFNULL(
+        CASE WHEN removals.fingerprint IS NULL
+            THEN (SELECT MIN(value) FROM json_each(:known))
+            ELSE (SELECT value FROM json_each(:known) WHERE key = removals.fingerprint || '')
+        END,
+        removals.id
+    )
+"""
+"""Where a fingerprint has no stored index, its removals are not needed: it is made anew."""
+_FORGET: Final = f"""
+    UPDATE fingerprints SET forgotten = MAX(forgotten, IFNULL((
+        SELECT MAX(id) FROM removals
+        WHERE (removals.fingerprint = fingerprints.id OR removals.fingerprint IS NULL) AND {_KNOWN}
+    ), 0))
 """

@@ -1,139 +1,31 @@
-"""What an encoder, an index and a rewriter must do; a plugin is a class that fits one of these.
-
-``mcp_vlsearch.testing`` holds the suites that check it.
-"""
+"""What an index must do, and what it may do besides."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
+    from mcp_vlsearch.contracts.encoders import Vectors
     from mcp_vlsearch.types import Filters
 
-    Vectors = NDArray[np.float32]
-    """Unit-norm rows, shape (n, dim)."""
     Seqs = NDArray[np.int64]
     """Sequence numbers of vectors, shape (n,)."""
-    Heat = NDArray[np.float32]
-    """How much each part of a picture matches, shape (rows, columns), from 0 to 1."""
 
 __all__ = [
     "ClosingIndex",
-    "Encoder",
-    "ExplainingEncoder",
     "FilteringIndex",
     "ImageFacts",
-    "Prepared",
-    "PreparingEncoder",
-    "Query",
-    "QueryRewriter",
     "SharedIndex",
     "Space",
     "StoredIndex",
+    "TellingIndex",
     "VectorIndex",
 ]
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is searched for: a text, a picture, or both together (a composed query)."""
-
-    text: str = ""
-    image: Image.Image | None = None
-
-
-@runtime_checkable
-class Encoder(Protocol):
-    """Turns images and queries into unit-norm float32 vectors of one space.
-
-    All attributes are known after construction, which must be cheap; weights are read by
-    :meth:`load`. ``fingerprint`` changes whenever the vectors would. ``batch_size`` is how many
-    images :meth:`encode_images` takes at best in one call. Calls never overlap, for the library
-    serialises them; only :meth:`target_size` is called from several threads at once, and meanwhile.
-    One that has more to do to a picture before the device can work is a :class:`PreparingEncoder`.
-    """
-
-    name: str
-    model: str
-    precision: str
-    device: str
-    dim: int
-    fingerprint: str
-    batch_size: int
-
-    def target_size(self, width: int, height: int) -> tuple[int, int]:
-        """Return the size in pixels at which the encoder looks at a picture of the given size.
-
-        Pictures are resized to it ahead of the encoder, in worker threads, which call this at any
-        time: it must change nothing.
-        """
-        ...
-
-    def load(self) -> None:
-        """Read the weights; later calls do nothing. Raises :class:`EncoderError`."""
-        ...
-
-    def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
-        """Return one vector per RGB picture, shape (len(images), dim), in their order."""
-        ...
-
-    def encode_queries(self, queries: Sequence[Query]) -> Vectors:
-        """Return one vector per query, shape (len(queries), dim), in their order."""
-        ...
-
-
-class Prepared(Protocol):
-    """A picture in the form that its encoder likes best, such as a NumPy array."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory that it takes; they bound how far ahead pictures are prepared."""
-        ...
-
-
-_P = TypeVar("_P", bound=Prepared)
-
-
-@runtime_checkable
-class PreparingEncoder(Encoder, Protocol[_P]):
-    """An encoder that does part of its work ahead, in worker threads; no encoder must.
-
-    While a batch is on the device, the next one is prepared, rather than after it.
-    """
-
-    def prepare(self, image: Image.Image) -> _P:
-        """Return an RGB picture in the form that :meth:`encode_images` likes best.
-
-        Its vector is the picture's. Like :meth:`target_size` it is called by several threads at
-        once, at any time, also before :meth:`load`, and must change nothing. Raises
-        :class:`EncoderError`.
-        """
-        ...
-
-    def encode_images(self, images: Sequence[Image.Image | _P]) -> Vectors:
-        """Return one vector per picture; prepared ones and others may come together."""
-        ...
-
-
-@runtime_checkable
-class ExplainingEncoder(Encoder, Protocol):
-    """An encoder that can say which part of a picture carries a match; no encoder must."""
-
-    def explain(self, image: Image.Image, vector: Vectors) -> Heat:
-        """Return how much each part of an RGB picture matches a vector of the space.
-
-        ``vector`` has shape (dim,), such as :meth:`encode_queries` gives. The result is float32 of
-        shape (rows, columns), laid over the whole picture from its top left corner: 0 for the part
-        that matches least, 1 for the one that matches most; all 0 where no part stands out. Raises
-        :class:`EncoderError`.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -209,6 +101,15 @@ class SharedIndex(VectorIndex, Protocol):
 
         Afterwards the index is empty, as if it were new, and can be filled again.
         """
+        ...
+
+
+@runtime_checkable
+class TellingIndex(VectorIndex, Protocol):
+    """An index that can say what is stored without taking it up."""
+
+    def stored_kind(self) -> str | None:
+        """Return the kind of what is stored, as :attr:`kind` would be then; None if nothing is."""
         ...
 
 
@@ -290,15 +191,4 @@ class StoredIndex(SharedIndex, Protocol):
         Then the next :meth:`refresh` forgets it, and :attr:`last_seq` falls. Searches and changes
         go on meanwhile. ``progress`` is called often and may raise.
         """
-        ...
-
-
-@runtime_checkable
-class QueryRewriter(Protocol):
-    """Turns one terse query into further phrasings; the original is always searched too."""
-
-    name: str
-
-    def rewrite(self, query: str) -> list[str]:
-        """Return up to a handful of phrasings in the query's own language, without the original."""
         ...

@@ -12,14 +12,14 @@ from mcp_vlsearch.cache.conditions import Condition, inside
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import STORED
 
-__all__ = ["SpaceRecord", "Spaces"]
+__all__ = ["Fingerprints", "SpaceRecord"]
 
 _ALL: Final = """
     SELECT id, fingerprint, encoder, model, precision, dim, choices, searched, entries
     FROM fingerprints ORDER BY id
 """
 _LACKED: Final = """
-    entries.fingerprint {others} ?
+    entries.fingerprint IN ({others})
     AND NOT EXISTS (
         SELECT 1 FROM embeddings AS own
         WHERE own.image_id = entries.image_id AND own.fingerprint = ?
@@ -50,7 +50,7 @@ class SpaceRecord:
     entries: int
 
 
-class Spaces:
+class Fingerprints:
     """The fingerprints of one library, in the order in which they came."""
 
     def __init__(self, database: Database) -> None:
@@ -71,8 +71,7 @@ class Spaces:
 
     def complete(self, space: SpaceRecord, other: SpaceRecord | None) -> bool:
         """Say whether each image of the other space, or of any, is in this one or failed in it."""
-        lacked = _lacked(space, other)
-        return not self._one(f"SELECT EXISTS (SELECT 1 FROM entries WHERE {lacked.sql})", lacked)
+        return not self._lacking(space, other)
 
     def missing(
         self, space: SpaceRecord, other: SpaceRecord | None, folders: Sequence[str] | None = None
@@ -81,7 +80,10 @@ class Spaces:
 
         Those that failed in it don't count; with folders, only those that have a file below them.
         """
-        lacked = _below(_lacked(space, other), folders)
+        lacking = self._lacking(space, other)
+        if folders is None and len(lacking) < 2:
+            return sum(lacking.values())
+        lacked = _below(_lacked(space, list(lacking)), folders)
         return self._one(f"SELECT COUNT(DISTINCT image_id) FROM entries WHERE {lacked.sql}", lacked)
 
     def found(self, space: SpaceRecord, folders: Sequence[str] | None = None) -> int:
@@ -122,15 +124,22 @@ class Spaces:
                 (fingerprint,),
             )
 
+    def _lacking(self, space: SpaceRecord, other: SpaceRecord | None) -> dict[int, int]:
+        """Return by the others' ids how many images they have that this space lacks, if any."""
+        query = "SELECT other, images FROM lacking WHERE space = ? AND other = IFNULL(?, other)"
+        given = space.id, None if other is None else other.id
+        with self._database.read() as connection:
+            return {id_: images for id_, images in connection.execute(query, given) if images}
+
     def _one(self, query: str, condition: Condition) -> int:
         with self._database.read() as connection:
             return int(connection.execute(query, condition.parameters).fetchone()[0])
 
 
-def _lacked(space: SpaceRecord, other: SpaceRecord | None) -> Condition:
-    """Return what holds for the entries elsewhere whose image has nothing here."""
-    sql = _LACKED.format(others="<>" if other is None else "=")
-    return Condition(sql, (space.id if other is None else other.id, space.id, space.id))
+def _lacked(space: SpaceRecord, others: Sequence[int]) -> Condition:
+    """Return what holds for the entries of other spaces whose image has nothing here."""
+    sql = _LACKED.format(others=", ".join("?" * len(others)))
+    return Condition(sql, (*others, space.id, space.id))
 
 
 def _below(condition: Condition, folders: Sequence[str] | None) -> Condition:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from filelock import FileLock
 
 from mcp_vlsearch.files import write_whole
 from mcp_vlsearch.settings import Settings
@@ -19,7 +20,7 @@ from mcp_vlsearch.settings import Settings
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
 
-__all__ = ["Spaces"]
+__all__ = ["RemoteSpace"]
 
 FILE: Final = "remote.json"
 SAME: Final = 0.998
@@ -27,33 +28,46 @@ SAME: Final = 0.998
 moves a vector by less than 0.001; other weights move it by far more."""
 
 
-class Spaces:
+class RemoteSpace:
     """The space that probes' unit vectors, shape (n, dim), are of, among those of the library.
 
     ``served`` says under which name and conditions they were made. A new space is remembered in the
-    library, unless that is not there yet or read-only.
+    library, unless that is not there yet or read-only. Of several processes that meet a new one at
+    the same time, all take the name that the first one gave it.
     """
 
     def __init__(self, settings: Settings, served: str, probes: "Vectors") -> None:
         self._path = settings.library / FILE
         self._may_write = not settings.read_only
-        self._new = None
-        for space in _read(self._path):
-            if space["served"] == served and _same(np.asarray(space["probes"], np.float32), probes):
-                self.name = str(space["name"])
-                return
         rounded = probes.round(5)
         digest = hashlib.sha256(served.encode() + rounded.astype("<f4").tobytes())
         self.name = digest.hexdigest()[:16]
-        self._new = {"name": self.name, "served": served, "probes": rounded.tolist()}
+        self._new: dict[str, Any] = {
+            "name": self.name,
+            "served": served,
+            "probes": rounded.tolist(),
+        }
+        self._is_known = self._find()
         self.remember()
 
     def remember(self) -> None:
         """Write a new space into the library, once that is there."""
-        if self._new and self._may_write and self._path.parent.is_dir():
-            spaces = [space for space in _read(self._path) if space["name"] != self.name]
-            write_whole(self._path, json.dumps([*spaces, self._new]))
-            self._new = None
+        if self._is_known or not self._may_write or not self._path.parent.is_dir():
+            return
+        with FileLock(self._path.with_suffix(".lock")):
+            if not self._find():
+                write_whole(self._path, json.dumps([*_read(self._path), self._new]))
+        self._is_known = True
+
+    def _find(self) -> bool:
+        """Take the name that the library knows the space by; say whether it does."""
+        probes = np.asarray(self._new["probes"], np.float32)
+        for space in _read(self._path):
+            known = np.asarray(space["probes"], np.float32)
+            if space["served"] == self._new["served"] and _same(known, probes):
+                self.name = str(space["name"])
+                return True
+        return False
 
 
 def _same(known: "Vectors", probes: "Vectors") -> bool:

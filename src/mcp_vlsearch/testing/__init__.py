@@ -23,10 +23,10 @@ from mcp_vlsearch.contracts import (
     ExplainingEncoder,
     PreparingEncoder,
     Query,
-    QueryRewriter,
     Space,
     VectorIndex,
 )
+from mcp_vlsearch.testing.rewriters import check_rewriter
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
@@ -101,26 +101,6 @@ def check_explaining(encoder: ExplainingEncoder) -> None:
             assert heat.max() in (0, 1), "heat is 1 where most matches, or 0 throughout"
             again = encoder.explain(picture, vector)
             assert np.allclose(heat, again, atol=0.05), "the same input has the same heat"
-
-
-def check_rewriter(rewriter: QueryRewriter) -> None:
-    """Check that a rewriter gives a handful of further phrasings for any query."""
-    assert isinstance(rewriter, QueryRewriter), "a rewriter has a name and rewrite()"
-    assert rewriter.name, "a rewriter has a name"
-    for query in (
-        "cat",
-        "猫",
-        "two dogs on a beach at sunset, seen from above",
-        "?!",
-        "a" * 2000,
-        "",
-    ):
-        phrasings = rewriter.rewrite(query)
-        shown = f"rewrite({query[:20]!r}) gave {phrasings!r}"
-        assert isinstance(phrasings, list), f"{shown}: not a list"
-        assert all(isinstance(p, str) and p.strip() for p in phrasings), f"{shown}: blank phrasings"
-        assert query not in phrasings, f"{shown}: the original is searched anyway"
-        assert len(set(phrasings)) == len(phrasings) <= 10, f"{shown}: repeated or too many"
 
 
 class _PlainSearch:
