@@ -159,7 +159,7 @@ def rewriters(options: argparse.Namespace) -> dict[str, QueryRewriter]:
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--scenes", type=int, default=500, help="pictures, and queries of a kind")
+    parser.add_argument("--scenes", type=int, default=1000, help="pictures, and queries of a kind")
     parser.add_argument("--checkpoint", help="for the rewriter `model`; without, it is left out")
     parser.add_argument("--seconds", type=float, default=60, help="that it may take for a query")
     parser.add_argument("--device", default="auto", help="where it runs")

@@ -290,9 +290,9 @@ class PruneReport(_Model):
     """What was deleted, or would be in a dry run.
 
     ``unused`` are vectors of images without files, ``vectors`` all that go with the fingerprints
-    that were dropped, ``removals`` notes for indexes that all know them. ``freed`` is the space on
-    disk that was given back, in a dry run about what it would be. ``phrasings`` are queries for
-    which a rewriter's words were kept.
+    that were dropped, ``removals`` notes for indexes that all know them, ``thumbnails`` images
+    whose small copies go. ``freed`` is the space on disk that was given back, in a dry run about
+    what it would be. ``phrasings`` are queries for which a rewriter's words were kept.
     """
 
     dry_run: bool
@@ -300,6 +300,7 @@ class PruneReport(_Model):
     fingerprints: list[str]
     vectors: int
     removals: int
+    thumbnails: int
     freed: int
     database_bytes: int
     phrasings: int = 0

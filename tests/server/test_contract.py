@@ -7,6 +7,7 @@ from mcp import Client, Tool
 from pydantic import BaseModel
 
 from mcp_vlsearch.copies import DuplicateReport
+from mcp_vlsearch.gallery import URI
 from mcp_vlsearch.server import build_server
 from mcp_vlsearch.types import IndexReport, LibraryStatus, RemoveReport, SearchResult
 
@@ -34,6 +35,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "filters": {},
         "min_relevance": "any",
     },
+    "view_images": {"images": REQUIRED, "layout": "sheet"},
     "explain_match": {"image": REQUIRED, "query": REQUIRED},
     "find_duplicates": {"threshold": 0.95, "filters": {}, "top_k": 50},
     "library_status": {},
@@ -113,7 +115,10 @@ async def test_results_have_the_fields_of_the_contract(tools: dict[str, Tool], n
 
 
 async def test_tools_that_show_pictures_return_no_data(tools: dict[str, Tool]) -> None:
-    assert {name for name, tool in tools.items() if tool.output_schema is None} == {"explain_match"}
+    assert {name for name, tool in tools.items() if tool.output_schema is None} == {
+        "explain_match",
+        "view_images",
+    }
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -126,6 +131,19 @@ async def test_hints_say_what_a_tool_does_to_the_library(tools: dict[str, Tool],
     assert hints.open_world_hint is False
     assert tools[name].title
     assert 100 < len(tools[name].description or "") < 800
+
+
+async def test_the_tool_that_shows_pictures_has_no_data(tools: dict[str, Tool]) -> None:
+    """Clients leave pictures out where there is data."""
+    assert tools["view_images"].output_schema is None
+    properties = tools["view_images"].input_schema["properties"]
+    assert (properties["images"]["minItems"], properties["images"]["maxItems"]) == (1, 50)
+    assert properties["layout"]["enum"] == ["sheet", "single"]
+
+
+async def test_searches_name_the_gallery_and_nothing_else_does(tools: dict[str, Tool]) -> None:
+    uris = {name: tool.meta["ui"]["resourceUri"] for name, tool in tools.items() if tool.meta}
+    assert uris == dict.fromkeys(("search_by_text", "search_by_image"), URI)
 
 
 async def test_a_read_only_server_has_no_tool_that_writes(make_library: MakeLibrary) -> None:

@@ -4,9 +4,11 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from .conftest import PATIENCE, Start
 
@@ -66,6 +68,24 @@ def test_the_stdio_example_ends_with_what_the_server_says_is_wrong(
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == "the query is empty: say what the picture shows"
     assert "Traceback" not in ended.stderr
+
+
+def test_the_agent_session_goes_from_a_wish_to_one_picture_at_night(
+    tmp_path: Path, installed: dict[str, str]
+) -> None:
+    out = tmp_path / "session"
+    lines = run(installed, "agent_session.py", "--out", str(out), "--count", "6")
+    assert len(list((out / "pictures").iterdir())) == 12
+    assert [line.split(" | ")[0].strip() for line in lines].count("user") == 3
+    sheet, single, week = (out / f"{n}.jpg" for n in ("1-sheet", "2-picture", "3-that-week"))
+    for file in (sheet, single, week):
+        with Image.open(file) as picture:
+            assert 500 < max(picture.size) <= 1568
+    assert "Here it is: " in lines[-1]
+    night = Path(lines[-1].split("Here it is: ")[1])
+    day = next(line.split(" | 1. ")[1].split()[0] for line in lines if " | 1. " in line)
+    taken = [datetime.strptime(name, "IMG_%Y%m%d_%H%M") for name in (Path(day).stem, night.stem)]
+    assert timedelta(days=3) < taken[1] - taken[0] < timedelta(days=4), "the same scene's night"
 
 
 def test_the_http_example_searches_a_running_server(

@@ -1,7 +1,7 @@
 """Deleting what is not needed any more, in transactions of bounded size."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mcp_vlsearch.cache.database import Database
@@ -32,6 +32,15 @@ class Deleting:
         """
         with self._database.read() as connection:
             return dict(connection.execute(query).fetchall())
+
+    def without_file(self, images: Sequence[str]) -> list[str]:
+        """Return those of some images that no file holds."""
+        query = """
+            SELECT value FROM json_each(?)
+            WHERE NOT EXISTS (SELECT 1 FROM files WHERE image_id = value)
+        """
+        with self._database.read() as connection:
+            return [image for (image,) in connection.execute(query, (json.dumps(images),))]
 
     def delete_unused(self, counted: Counted) -> None:
         """Delete the vectors of images without files, and what was known of these images."""

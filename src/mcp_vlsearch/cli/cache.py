@@ -94,6 +94,10 @@ def prune(
             metavar="ID", help="All vectors of a fingerprint that `status` lists; may be repeated."
         ),
     ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails", help="Small copies of pictures; they are made when needed."),
+    ] = False,
     phrasings: Annotated[
         bool, typer.Option("--phrasings", help="What rewriters wrote for queries.")
     ] = False,
@@ -107,6 +111,7 @@ def prune(
         "unused": unused,
         "old": old,
         "fingerprints": fingerprint or (),
+        "thumbnails": thumbnails,
         "phrasings": phrasings,
     }
     if not any(wanted.values()):
@@ -165,6 +170,6 @@ def _said(result: "PruneReport") -> str:
     return (
         f"{about}{result.vectors} vectors with {len(result.fingerprints)} fingerprints, "
         f"{result.unused} of images without files, {written}{result.removals} old notes for "
-        f"indexes; "
+        f"indexes, thumbnails of {result.thumbnails} images; "
         f"{freed}{result.freed / 2**20:.1f} MiB freed of {result.database_bytes / 2**20:.1f}"
     )

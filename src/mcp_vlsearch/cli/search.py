@@ -13,11 +13,13 @@ from mcp_vlsearch.cli.options import (
     REWRITING,
     WithJson,
     given_folder,
+    given_path,
     only,
     takes,
 )
 from mcp_vlsearch.cli.progress import working
 from mcp_vlsearch.errors import ImageError
+from mcp_vlsearch.files import write_whole
 
 if TYPE_CHECKING:
     from mcp_vlsearch.core.library import Library
@@ -70,6 +72,14 @@ def search(
             parser=given_folder,
         ),
     ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the first 50 hits as a contact sheet, numbered by rank (JPEG).",
+            metavar="FILE",
+            parser=given_path,
+        ),
+    ] = None,
     json: WithJson = False,
     filters: dict[str, Any],
     flags: dict[str, Any],
@@ -81,6 +91,8 @@ def search(
         raise UsageError("--alternative, --exclude and --rewrite go with TEXT alone")
     if explain is not None and (image is not None or text is None):
         raise UsageError("--explain goes with TEXT alone")
+    if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg"):
+        raise UsageError(f"--sheet: give a file that ends in .jpg (got {sheet.name!r})")
     common: dict[str, Any] = {
         "top_k": top_k,
         "filters": filters_of(filters),
@@ -99,11 +111,27 @@ def search(
             )
         if explain is not None:
             _explain(library, text or "", result, explain, report)
+        if sheet is not None:
+            _write_sheet(library, result, sheet)
     if json:
         print_json(result)
     else:
         _show(result)
     return 0
+
+
+def _write_sheet(library: "Library", result: "SearchResult", file: Path) -> None:
+    hits = result.hits[:50]
+    if not hits:
+        note(f"no hits: {file} is not written")
+        return
+    remarks = [f"{hit.score:.3f} · {hit.relevance}" for hit in hits]
+    view = library.view([hit.image_id for hit in hits], remarks=remarks)
+    try:
+        write_whole(file, view.sheet)
+    except OSError as error:
+        raise UsageError(f"--sheet: {file} can't be written: {error.strerror}") from error
+    note(f"contact sheet: {file}")
 
 
 def filters_of(given: dict[str, Any]) -> "Filters":

@@ -105,7 +105,7 @@ class ExplainingEncoder(Encoder, Protocol):
     """An encoder that can say which part of a picture carries a match; no encoder must."""
 
     def explain(self, image: Image.Image, vector: Vectors) -> Heat:
-        """Return how much each part of an RGB picture matches a vector of the space.
+        """Return how much each part of an RGB picture, of any size, matches a vector of the space.
 
         ``vector`` has shape (dim,), such as :meth:`encode_queries` gives. The result is float32 of
         shape (rows, columns), laid over the whole picture from its top left corner: 0 for the part

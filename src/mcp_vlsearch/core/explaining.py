@@ -41,11 +41,10 @@ def explain(
 
     Raises :class:`ImageError`, and :class:`EncoderError` if the encoder can't say.
     """
-    seen = decode(data, space.encoder.target_size).image
-    heat = encoder.explain(seen, vector, report, space.embeddings.fingerprint)
+    shown = decode(data, _within_bounds).image
+    heat = encoder.explain(shown, vector, report, space.embeddings.fingerprint)
     known = space.embeddings.vector(image_id)
     score = None if known is None else float(known @ vector)
-    shown = decode(data, _within_bounds).image
     caption = query if score is None else f"{score:.3f}  {query}"
     return Explanation(heat, score, draw_heat_map(shown, heat, caption))
 

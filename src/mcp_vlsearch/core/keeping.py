@@ -10,6 +10,7 @@ from mcp_vlsearch.cache.phrasings import Phrasings
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pruning import named, plan, prune, told
 from mcp_vlsearch.core.spaces import go_over, pinned, tell_spaces
+from mcp_vlsearch.core.thumbnails import Thumbnails
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
 from mcp_vlsearch.pins import is_elsewhere, is_pinned
@@ -32,11 +33,13 @@ class Keeper:
         self,
         settings: Settings,
         database: Database,
+        thumbnails: Thumbnails,
         phrasings: Phrasings,
         must_write: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._database = database
+        self._thumbnails = thumbnails
         self._phrasings = phrasings
         self._spaces = Fingerprints(database)
         self._must_write = must_write
@@ -84,6 +87,7 @@ class Keeper:
         unused: bool = False,
         old: bool = False,
         fingerprints: Sequence[str] = (),
+        thumbnails: bool = False,
         phrasings: bool = False,
         dry_run: bool = False,
         report: ProgressCallback = silent,
@@ -92,18 +96,25 @@ class Keeper:
 
         ``unused`` are those of images without files, ``old`` those of fingerprints that were
         searched before; others are named. What is searched keeps every vector of an image with a
-        file. ``phrasings`` are what rewriters wrote. Raises :class:`LibraryError`.
+        file. With ``thumbnails``, all small copies of pictures go, with ``unused`` those of images
+        without files. ``phrasings`` are what rewriters wrote. Raises :class:`LibraryError`.
         """
         self._must_write()
         with writer_lock(self._settings.library, report):
             planned = plan(
-                self._settings, self._database, unused=unused, old=old, fingerprints=fingerprints
+                self._settings,
+                self._database,
+                self._thumbnails,
+                unused=unused,
+                old=old,
+                fingerprints=fingerprints,
+                thumbnails=thumbnails,
             )
             if dry_run:
                 result = told(planned, self._database, planned.bytes, dry_run=True)
                 count = self._phrasings.count() if phrasings else 0
             else:
-                result = prune(self._settings, self._database, planned, report)
+                result = prune(self._settings, self._database, self._thumbnails, planned, report)
                 count = self._phrasings.clear() if phrasings else 0
             return result.model_copy(update={"phrasings": count})
 

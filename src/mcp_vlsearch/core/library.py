@@ -35,7 +35,9 @@ class Library(LibraryReader):
     ) -> None:
         """Open a library; ``make_encoder`` replaces the plugin that the settings name."""
         super().__init__(settings, make_encoder)
-        self.cache = Keeper(settings, self._database, self._rewriting.known, self._must_write)
+        self.cache = Keeper(
+            settings, self._database, self._thumbnails, self._rewriting.known, self._must_write
+        )
 
     def allow(self, folders: Iterable[str | Path]) -> None:
         """Make folders or single files roots, from now on.

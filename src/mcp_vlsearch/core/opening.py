@@ -15,6 +15,7 @@ from mcp_vlsearch.core.overview import overview
 from mcp_vlsearch.core.rewriting import Rewriting
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.spaces import SpaceSlot
+from mcp_vlsearch.core.thumbnails import Thumbnails
 from mcp_vlsearch.settings import Settings, load_settings
 from mcp_vlsearch.types import LibraryStatus
 
@@ -42,6 +43,7 @@ class OpenLibrary:
         )
         self._rewriting = Rewriting(settings)
         self._spaces = SpaceSlot(settings, self._database, self._catalog, self._encoder)
+        self._thumbnails = Thumbnails(settings.library, is_read_only=settings.read_only)
 
     @classmethod
     def open(cls, library: str | Path | None = None, **flags: Any) -> Self:

@@ -11,6 +11,7 @@ from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.contracts import ClosingIndex, SharedIndex, Space, VectorIndex
 from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.spaces import pinned, state_of
+from mcp_vlsearch.core.thumbnails import Thumbnails
 from mcp_vlsearch.errors import LibraryError
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
@@ -25,7 +26,8 @@ _REMOVAL_BYTES: Final = 12
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to go: fingerprints as a whole, vectors of images without files, removals.
+    """What is to go: fingerprints as a whole, vectors of images without files, removals, and the
+    small copies of some images.
 
     ``known`` says by fingerprint's id which removal is the last that its stored index knows.
     """
@@ -36,11 +38,19 @@ class Plan:
     unused: int
     known: Mapping[int, int]
     removals: int
+    thumbnails: tuple[str, ...]
     bytes: int
 
 
 def plan(
-    settings: Settings, database: Database, *, unused: bool, old: bool, fingerprints: Sequence[str]
+    settings: Settings,
+    database: Database,
+    small: Thumbnails,
+    *,
+    unused: bool,
+    old: bool,
+    fingerprints: Sequence[str],
+    thumbnails: bool,
 ) -> Plan:
     """Find what can go.
 
@@ -64,6 +74,8 @@ def plan(
     unused_of = {record: without_file.get(record.id, 0) for record in kept}
     removals = deleting.removals(known)
     sizes = sum((2 * r.dim + _ROW_BYTES) * n for r, n in (vectors | unused_of).items())
+    copies = small.images() if thumbnails or unused else []
+    copies = copies if thumbnails else deleting.without_file(copies)
     return Plan(
         drop=tuple(sorted(drop, key=lambda record: record.id)),
         vectors=sum(vectors.values()),
@@ -71,16 +83,21 @@ def plan(
         unused=sum(unused_of.values()),
         known=known,
         removals=removals,
-        bytes=sizes + removals * _REMOVAL_BYTES,
+        thumbnails=tuple(copies),
+        bytes=sizes + removals * _REMOVAL_BYTES + small.bytes(copies),
     )
 
 
 def prune(
-    settings: Settings, database: Database, plan: Plan, report: ProgressCallback
+    settings: Settings,
+    database: Database,
+    small: Thumbnails,
+    plan: Plan,
+    report: ProgressCallback,
 ) -> PruneReport:
     """Delete what is planned, and give its space back to the disk."""
     deleting = Deleting(database)
-    before = database.bytes()
+    before = database.bytes() + small.bytes(plan.thumbnails)
     meter = Meter(report, plan.vectors + plan.unused, "deleting")
     for space in plan.drop:
         with _index(settings, database, space) as index:
@@ -90,6 +107,7 @@ def prune(
     if plan.is_unused:
         deleting.delete_unused(meter.advance)
     deleting.delete_removals(plan.known)
+    small.remove(plan.thumbnails)
     report(Progress(0, None, "giving space back to the disk"))
     database.compact()
     return told(plan, database, before - database.bytes(), dry_run=False)
@@ -103,6 +121,7 @@ def told(plan: Plan, database: Database, freed: int, *, dry_run: bool) -> PruneR
         fingerprints=[space.fingerprint for space in plan.drop],
         vectors=plan.vectors,
         removals=plan.removals,
+        thumbnails=len(plan.thumbnails),
         freed=max(freed, 0),
         database_bytes=database.bytes(),
     )

@@ -24,6 +24,7 @@ from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
+    from mcp_vlsearch.core.viewing import Layout, View
 
 __all__ = ["LibraryReader"]
 
@@ -103,6 +104,27 @@ class LibraryReader(OpenLibrary):
 
         return self._search(bare, roots, complete, report)
 
+    def view(
+        self,
+        images: Sequence[str],
+        *,
+        layout: "Layout" = "sheet",
+        remarks: Sequence[str] = (),
+        report: ProgressCallback = silent,
+    ) -> "View":
+        """Return images, by id or by a path under a root, as JPEG that is small enough to send.
+
+        A sheet has a numbered cell for each, in the order given, with the file's name and with a
+        line of ``remarks`` where there is one. One that can't be shown is an empty cell, or has an
+        error. Small copies are kept in the library unless it is read-only. Raises
+        :class:`QueryError` for more than 50 images or none, and :class:`ImageError` if none of them
+        can be shown.
+        """
+        from mcp_vlsearch.core.viewing import Viewer
+
+        viewer = Viewer(self._catalog, self._roots(), self._thumbnails)
+        return viewer.view(images, layout, remarks, report)
+
     def explain_match(
         self, image: str, query: str, *, report: ProgressCallback = silent
     ) -> Explanation:
@@ -116,7 +138,7 @@ class LibraryReader(OpenLibrary):
         data = given.data
         if data is None:
             data = read_known(given.image_id, roots, self._catalog)
-        texts = [Query(text) for text in phrasings(query, (), None, self.settings)]
+        texts = [Query(text) for text in phrasings(query)]
 
         def explained(space: OpenSpace) -> Explanation:
             fingerprint = space.embeddings.fingerprint

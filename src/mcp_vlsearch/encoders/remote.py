@@ -37,6 +37,8 @@ __all__ = ["RemoteEncoder"]
 _EMBEDDINGS: Final = "/v1/embeddings"
 _CELL: Final = 32
 """Qwen3-VL looks at pictures in squares of so many pixels."""
+_SHOWN: Final = 1024
+"""Pixels along an edge of a picture that is to be explained."""
 _DEFAULT_MAX_PIXELS: Final = 512 * 512
 _PROBE_TEXT: Final = "A red bicycle leans on a white wall."
 
@@ -156,8 +158,9 @@ class RemoteEncoder:
                 f"{self._endpoint.url} gives vectors only, and can't say which part of a picture "
                 "matches: `mcp-vlsearch encoder serve` can"
             )
-        picture = self.prepare(image)
-        body = {"picture": picture.uri, "vector": packed_numbers(vector)}
+        picture = image.convert("RGB")
+        picture.thumbnail((_SHOWN, _SHOWN))
+        body = {"picture": data_uri(picture), "vector": packed_numbers(vector)}
         [answer] = self._endpoint.post_all(EXPLAIN, [body])
         if _space_in(answer) != self._space:
             raise UnreachableError(

@@ -7,12 +7,15 @@ from typing import Any, Final, TextIO
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.resources import FunctionResource
 from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, InputRequiredResult, TextContent, Tool
 from pydantic import ValidationError
 
+from mcp_vlsearch import gallery
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.errors import PluginError, VLSearchError
 from mcp_vlsearch.plugins import available
@@ -33,6 +36,7 @@ Eyes over the user's own pictures: finds them by what they show. Everything stay
 - search_by_text takes a caption-like description in any language; facts such as dates, places, \
 folders and sizes belong into `filters`.
 - search_by_image finds more like a hit (by its `image_id`), or like it but changed as `text` says.
+- view_images shows you what you found: all hits on one numbered sheet, or one of them larger.
 - Show the user the paths of good hits. Hits of "weak" relevance are probably not what was asked \
 for: say so rather than present them as found.
 - The first call after a start may wait for the model to load; it reports progress meanwhile."""
@@ -74,6 +78,7 @@ class LibraryServer(MCPServer[Any]):
             title="Visual search",
             version=VERSION,
             instructions=_SEARCHING.format(indexing=indexing),
+            extensions=[_apps()],
             log_level="WARNING",
         )
         self._library = library
@@ -128,6 +133,23 @@ class LibraryServer(MCPServer[Any]):
         async with stdio_server(stdout=anyio.wrap_file(stdout)) as (read, write):
             lowlevel = self._lowlevel_server
             await lowlevel.run(read, write, lowlevel.create_initialization_options())
+
+
+def _apps() -> Apps:
+    """Return the extension by which a host finds the gallery; others never ask for it."""
+    apps = Apps()
+    apps.add_resource(
+        FunctionResource(
+            uri=gallery.URI,
+            name="gallery",
+            title="Gallery of hits",
+            description="The page that shows the hits of a search in hosts with MCP Apps.",
+            mime_type=APP_MIME_TYPE,
+            meta={"ui": {"csp": {}, "prefersBorder": True}},
+            fn=gallery.page,
+        )
+    )
+    return apps
 
 
 def _compact(result: CallToolResult | InputRequiredResult) -> CallToolResult | InputRequiredResult:

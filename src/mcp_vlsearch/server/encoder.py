@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mcp_vlsearch.contracts import Encoder, Query
-from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode
+from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode, open_upright
 from mcp_vlsearch.core.encoding import EncoderSlot, prepared
 from mcp_vlsearch.core.progress import silent
 from mcp_vlsearch.encoders.wire import CARD, EXPLAIN, OUT_OF_MEMORY, finished, packed_numbers
@@ -179,7 +179,7 @@ class _Service:
         encoder = self._slot.known(silent)
         if len(vector) > encoder.dim:
             raise QueryError(f"vector: vectors have {encoder.dim} numbers")
-        image = decode(picture, encoder.target_size).image
+        image = open_upright(picture)
         return self._slot.explain(image, vector, silent, encoder.fingerprint)
 
     def _encode(self, inputs: list[Input]) -> Vectors:

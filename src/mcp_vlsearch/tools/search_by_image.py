@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.picture import MAX_BASE64
+from mcp_vlsearch.gallery import META
 from mcp_vlsearch.tools._calls import call
 from mcp_vlsearch.tools._parameters import (
     NO_FILTERS,
@@ -25,8 +26,8 @@ Find the user's pictures that look like a given one.
 Give an `image_id` or `path` of an earlier hit to see more of its kind, or a picture's bytes in \
 base64. With `text` the picture is changed in thought ("the same place in snow", "but with two \
 cats"). The given picture itself comes first if the library holds it.
-Hits come best first, with paths to give to the user; those of "weak" relevance are probably not \
-alike. With `total_images` 0 nothing is indexed yet."""
+Hits come best first, with paths to give to the user; view_images shows them to you. Those of \
+"weak" relevance are probably not alike. With `total_images` 0 nothing is indexed yet."""
 
 _PREFIX = 256
 """Characters that a data: URI may have before its base64."""
@@ -35,7 +36,9 @@ _PREFIX = 256
 def register(server: MCPServer, library: Library) -> None:
     """Give the server the tool ``search_by_image``."""
 
-    @server.tool(title="Search pictures by image", description=DESCRIPTION, annotations=READS)
+    @server.tool(
+        title="Search pictures by image", description=DESCRIPTION, annotations=READS, meta=META
+    )
     async def search_by_image(
         ctx: Context,
         image: Annotated[

@@ -7,6 +7,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.gallery import META
 from mcp_vlsearch.tools._calls import call
 from mcp_vlsearch.tools._parameters import (
     NO_FILTERS,
@@ -25,15 +26,17 @@ Write the query like a caption: subject, colours, action, setting ("a brown dog 
 sofa" finds more than "dog"). If a query is short or ambiguous, send other phrasings as \
 `alternatives`; they are searched together with it. Put dates, places, folders and sizes into \
 `filters`, not into the query.
-Hits come best first, with paths to give to the user. Trust `relevance` more than `score`: when \
-all hits are "weak", the library probably has no such picture; say so, or try another phrasing. \
-With `total_images` 0 nothing is indexed yet."""
+Hits come best first, with paths to give to the user; view_images shows them to you. Trust \
+`relevance` more than `score`: when all hits are "weak", the library probably has no such picture; \
+say so, or try another phrasing. With `total_images` 0 nothing is indexed yet."""
 
 
 def register(server: MCPServer, library: Library) -> None:
     """Give the server the tool ``search_by_text``."""
 
-    @server.tool(title="Search pictures by text", description=DESCRIPTION, annotations=READS)
+    @server.tool(
+        title="Search pictures by text", description=DESCRIPTION, annotations=READS, meta=META
+    )
     async def search_by_text(
         ctx: Context,
         query: Annotated[

@@ -21,7 +21,7 @@ from mcp_vlsearch.encoders.qwen3_vl.device import (
     choose_precision,
     memory_explained,
 )
-from mcp_vlsearch.encoders.qwen3_vl.explaining import heat_of, windows_of
+from mcp_vlsearch.encoders.qwen3_vl.explaining import ANY_QUERY, finely, heat_of, windows_of
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches
 from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Prompt, Tokens, instruct
@@ -91,6 +91,7 @@ class Qwen3VLEncoder:
         self.fingerprint = self._fingerprint()
         self._lock = threading.Lock()
         self._loaded: _Parts | None = None
+        self._neutral: NDArray[np.float32] | None = None
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height in pixels at which a picture of the given size is seen."""
@@ -133,23 +134,28 @@ class Qwen3VLEncoder:
     def explain(self, image: Image.Image, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how much each part of a picture matches a vector, from 0 to 1.
 
-        The vector has shape (dim,), or is cut to fewer dimensions; the result has a row and a
-        column for each cell that the model sees. Raises :class:`EncoderError`.
+        The picture may have any size. The vector has shape (dim,), or is cut to fewer dimensions.
+        The result has a row and a column for each cell that the model sees. Raises
+        :class:`EncoderError`.
         """
         tokens, _, forward = self._parts()
-        item = _Item("", self.prepare(image))
-        assert item.picture is not None
-        merge = self._pixels.merge
-        rows, columns = item.picture.rows // merge, item.picture.columns // merge
+        picture, merge = finely(image, self._pixels), self._pixels.merge
+        rows, columns = picture.rows // merge, picture.columns // merge
         numbers = np.arange(rows * columns).reshape(rows, columns)
         windows = windows_of(rows, columns)
-        parts = [numbers[window].ravel() for size in windows for window in size]
-        prompt = self._prompt(tokens, item, self._image_instruction)
+        parts = [numbers[window].ravel() for window in windows]
+        prompt = self._prompt(tokens, _Item("", picture), self._image_instruction)
         with memory_explained(OutOfMemoryError, _BATCH_TOO_LARGE):
             states = forward.of_parts(prompt, parts, BATCH_TOKENS[self.device])
-        cosines = self._vectors(states, len(vector)) @ vector
-        ends = np.cumsum([len(size) for size in windows])
-        return heat_of(rows, columns, windows, np.split(cosines, ends[:-1]))
+        matches = self._vectors(states, len(vector)) @ (vector - self._any_query(len(vector)))
+        return heat_of(rows, columns, windows, matches)
+
+    def _any_query(self, dim: int) -> NDArray[np.float32]:
+        """Return the mean vector of queries that ask for nothing, cut to ``dim`` numbers."""
+        if self._neutral is None:
+            self._neutral = self.encode_queries([Query(text) for text in ANY_QUERY])
+        mean: NDArray[np.float32] = self._vectors(self._neutral, dim).mean(0)
+        return mean
 
     def _encode(self, items: Sequence[_Item], instruction: str) -> NDArray[np.float32]:
         vectors = np.empty((len(items), self.dim), np.float32)

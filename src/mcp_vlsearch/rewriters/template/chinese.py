@@ -59,14 +59,18 @@ def descriptions(query: str) -> list[str]:
         return []
     own = _script_of(query)
     templates = {name: own(text) for name, text in _lexicon().tables["templates"].items()}
-    picture = parts.style or templates["picture"]
-    said = "，".join(t for t in (*parts.settings, parts.subject, *parts.viewpoints) if t)
+    picture, seen = templates["picture"], parts.viewpoints
+    said = "，".join(text for text in (*parts.settings, parts.subject, *seen) if text)
     if not said:
-        return [templates["alone"].format(style=picture)]
-    form = templates["painted" if parts.style else "of"]
-    if parts.settings or not parts.subject:
-        return [form.format(style=picture, said=said), f"{said}。"]
-    return [form.format(style=picture, said=said), templates["shows"].format(said=said)]
+        return [templates["alone"].format(style=parts.style)]
+    if parts.style:
+        first = templates["painted"].format(style=parts.style, said=said)
+    else:
+        shown, *more = (text for text in (parts.subject, *parts.settings, *seen) if text)
+        rest = "".join(f"，{text}" for text in more)
+        first = templates["of"].format(shown=shown, style=picture, more=rest)
+    alone = templates["shows"] if parts.subject and not parts.settings else "{said}。"
+    return [first, alone.format(said=said)]
 
 
 def parse(query: str) -> Parts | None:

@@ -46,9 +46,6 @@ def descriptions(query: str) -> list[str]:
     if parts.subject:
         whole = f"{parts.subject} {where}".strip()
         said = [f"{shown} of {whole}", whole if not parts.style else f"{whole}, {shown}"]
-        if parts.settings:
-            rest = " ".join((parts.subject, *parts.viewpoints))
-            said.append(f"{' '.join(parts.settings)}, {rest}")
     elif parts.settings:
         said = [f"{shown} of a scene {where}", f"a scene {where}"]
     elif parts.viewpoints:

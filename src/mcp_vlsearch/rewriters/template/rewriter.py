@@ -29,7 +29,7 @@ class TemplateRewriter:
         del settings  # nothing to choose
 
     def rewrite(self, query: str) -> list[str]:
-        """Return up to three descriptions in the query's language, or none."""
+        """Return up to two descriptions in the query's language, or none."""
         query = " ".join(query.split())
         if not query or len(query) > _LONGEST or _SENTENCE_END.search(query):
             return []
