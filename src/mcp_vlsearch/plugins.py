@@ -86,7 +86,9 @@ def resolve(group: Group, name: str) -> Callable[..., Any]:
     plugins = available(group)
     if name not in plugins:
         names = sorted({*plugins, *(("off",) if group == "rewriters" else ())})
-        raise PluginError(f"no {group[:-1]} is called {name!r}; there are: {', '.join(names)}")
+        raise PluginError(
+            f"no {group[:-1]} is called {name!r}; there are: {', '.join(names)}: give one"
+        )
     return plugins[name].load()
 
 

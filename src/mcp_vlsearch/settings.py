@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from mcp_vlsearch.errors import SettingsError
+from mcp_vlsearch.wording import in_words
 
 __all__ = [
     "CONFIG_FILE",
@@ -146,6 +147,17 @@ class Settings(BaseModel):
     ] = None
     token: Annotated[str | None, Field(description="Bearer token for HTTP.")] = None
     read_only: Annotated[bool, Field(description="No tool that writes.")] = False
+    watch: Annotated[
+        bool, Field(description="Index what changes below the roots; as a setting, for servers.")
+    ] = False
+    rescan_seconds: Annotated[
+        float | None,
+        Field(ge=1, description="Rescan watched roots, too, with so many seconds between."),
+    ] = None
+    call_seconds: Annotated[
+        float,
+        Field(gt=0, description="Seconds after which a tool answers, though its work goes on."),
+    ] = 45
 
     _flags: frozenset[str] = PrivateAttr(default=frozenset())
 
@@ -267,4 +279,4 @@ def explain(
         where = ENVIRONMENT_PREFIX + name.upper()
     else:
         where = f"{name!r} in {library / CONFIG_FILE}"
-    return f"{where}: {first['msg']} (got {first['input']!r})"
+    return f"{where}: {in_words(first)} (got {first['input']!r})"

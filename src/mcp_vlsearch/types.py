@@ -52,6 +52,8 @@ class _Model(BaseModel):
 class Near(_Model):
     """A circle on the map."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     latitude: Annotated[float, Field(ge=-90, le=90, description="Degrees north.")]
     longitude: Annotated[float, Field(ge=-180, le=180, description="Degrees east.")]
     km: Annotated[float, Field(gt=0, le=20100, description="Radius in kilometres.")]
@@ -112,6 +114,8 @@ class IndexReport(_Model):
     ``scanned`` is the sum of ``added``, ``updated``, ``moved``, ``unchanged`` and ``failed``. Among
     the failed are links and folders that were found but could not be looked into, and roots that
     are offline. ``encoded`` and ``from_cache`` count images; ``failures`` lists the first 100.
+    Of a run that is still under way, ``complete`` is false, and ``remaining`` files are among the
+    scanned, None while they are being looked for. ``next_step`` says what to do, if anything.
     """
 
     scanned: int
@@ -126,6 +130,9 @@ class IndexReport(_Model):
     failures: list[Failure]
     seconds: float
     total_images: int
+    complete: bool = True
+    remaining: int | None = 0
+    next_step: str = ""
 
 
 class StageTime(_Model):
@@ -178,13 +185,17 @@ class Hit(_Model):
 
 
 class SearchResult(_Model):
-    """Hits, best first; ``queries`` as searched, the original first."""
+    """Hits, best first; ``queries`` as searched, the original first.
+
+    ``next_step`` says what to do where the hits are not what was wanted, if that is plain to see.
+    """
 
     queries: list[str]
     hits: list[Hit]
     total_images: int
     searched_images: int
     seconds: float
+    next_step: str = ""
 
 
 class RootStatus(_Model):
@@ -233,7 +244,7 @@ class SpaceStatus(_Model):
 
 
 class LibraryStatus(_Model):
-    """What the library holds and what it runs on."""
+    """What the library holds and what it runs on; ``next_step`` says what to do, if anything."""
 
     library: str
     roots: list[RootStatus]
@@ -245,18 +256,20 @@ class LibraryStatus(_Model):
     spaces: list[SpaceStatus]
     database_bytes: int
     version: str
+    next_step: str = ""
 
 
 class RemoveReport(_Model):
     """What was forgotten; no file is ever deleted.
 
     ``unknown`` are the given paths at or below which nothing was known, ``total_images`` is what is
-    left.
+    left. ``next_step`` says what to do, if anything.
     """
 
     removed: int
     unknown: list[str]
     total_images: int
+    next_step: str = ""
 
 
 class ExportReport(_Model):

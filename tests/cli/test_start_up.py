@@ -102,6 +102,7 @@ def test_version_is_that_of_the_package(run: Run) -> None:
         (["search", "cat", "--taken-after", "someday"], "--taken-after"),
         (["search", "cat", "--format", "jpgg"], "--format: no picture has this format"),
         (["search", "cat", "--rewrite", "nonsense"], "--rewrite"),
+        (["search", "cat", "--sheet", "hits.png"], "--sheet"),
         (["status", "--precision", "fp7"], "--precision"),
         (["status", "--dim", "1"], "--dim"),
         (["status", "--batch-size", "many"], "--batch-size"),

@@ -37,6 +37,12 @@ def by_hand(photos: Path, query: "np.ndarray[tuple[int], np.dtype[np.float32]]")
     return sorted(scores.items(), key=lambda item: -item[1])
 
 
+def paint_plain(path: Path, colour: str) -> None:
+    """Write a picture of one colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (64, 64), colour).save(path)
+
+
 def encode(*queries: Query) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     """Encode queries as the library's encoder does."""
     return MosaicEncoder(load_settings()).encode_queries(queries)
@@ -63,12 +69,57 @@ def test_alternatives_are_searched_as_the_mean_of_all_phrasings(
     assert [hit.path for hit in result.hits] == [path for path, _ in expected]
 
 
-def test_what_is_excluded_earns_a_picture_nothing(indexed: Library, photos: Path) -> None:
-    result = indexed.search_by_text("red", exclude="yellow", top_k=30)
-    wanted, unwanted = encode(Query("red"), Query("yellow"))
-    rest = wanted - (wanted @ unwanted) * unwanted
-    expected = by_hand(photos, rest / np.linalg.norm(rest))
+def shown_by_hand(photos: Path, text: str) -> set[str]:
+    """Return the pictures that score for a text two spreads or more above the library's middle."""
+    scores = dict(by_hand(photos, encode(Query(text))[0]))
+    low, middle = np.quantile(list(scores.values()), (0.1587, 0.5))
+    return {path for path, score in scores.items() if score >= middle + 2 * (middle - low)}
+
+
+def test_pictures_that_show_what_is_excluded_are_left_out(indexed: Library, photos: Path) -> None:
+    """The others come in the order, and with the cosines, of the query without it."""
+    for colour in ("gold", "ivory", "navy"):
+        paint_plain(photos / f"{colour}.png", colour)
+    indexed.index()
+    result = indexed.search_by_text("red", exclude="yellow", top_k=40)
+    shown = shown_by_hand(photos, "yellow")
+    assert {Path(path).name for path in shown} >= {"gold.png"}
+    assert len(shown) < 10
+    expected = [(p, s) for p, s in by_hand(photos, encode(Query("red"))[0]) if p not in shown]
     assert [hit.path for hit in result.hits] == [path for path, _ in expected]
+    np.testing.assert_allclose([h.score for h in result.hits], [s for _, s in expected], atol=2e-3)
+    assert [hit.rank for hit in result.hits] == list(range(1, len(expected) + 1))
+    plain = {hit.path: hit for hit in indexed.search_by_text("red", top_k=40).hits}
+    assert all(hit.relevance == plain[hit.path].relevance for hit in result.hits)
+
+
+def test_what_is_excluded_is_gone_though_all_of_the_best_show_it(
+    indexed: Library, photos: Path
+) -> None:
+    """More of them than there are hits: others come up, among those that pass the filters."""
+    for number in range(12):
+        colour = f"rgb(255, {number}, 0)"
+        paint_plain(photos / "red" / f"{number}.png", colour)
+    indexed.index()
+    assert {Path(h.path).parent.name for h in indexed.search_by_text("red").hits} == {"red"}
+    left = indexed.search_by_text("orange", exclude="red").hits
+    assert len(left) == 10
+    assert "red" not in {Path(hit.path).parent.name for hit in left}
+    filters = Filters(folder=str(photos / "trip"))
+    inside = indexed.search_by_text("orange", exclude="red", filters=filters).hits
+    assert {Path(hit.path).parent.name for hit in inside} == {"trip"}
+    filters = Filters(folder=str(photos / "red"))
+    assert indexed.search_by_text("orange", exclude="red", filters=filters).hits == []
+
+
+def test_few_pictures_show_what_is_excluded_if_they_are_nearer_to_it(
+    library: Library, photos: Path
+) -> None:
+    library.index()
+    found = library.search_by_text("red", exclude="blue").hits
+    wanted, unwanted = (dict(by_hand(photos, encode(Query(text))[0])) for text in ("red", "blue"))
+    assert {hit.path for hit in found} == {p for p in wanted if unwanted[p] <= wanted[p]}
+    assert 0 < len(found) < 10
 
 
 def test_a_query_that_excludes_itself_is_refused_in_one_line(indexed: Library) -> None:
@@ -107,8 +158,31 @@ def test_a_picture_with_text_is_one_composed_query(indexed: Library, photos: Pat
     path = photos / "0.png"
     result = indexed.search_by_image(str(path), text="lime", top_k=30)
     composed = encode(Query("lime", Image.open(path)))[0]
-    assert [hit.path for hit in result.hits] == [p for p, _ in by_hand(photos, composed)]
+    others = [p for p, _ in by_hand(photos, composed) if p != str(path)]
+    assert [hit.path for hit in result.hits] == others, "the given picture is no answer"
+    assert [hit.rank for hit in result.hits] == list(range(1, 30))
     assert result.queries == ["lime"]
+    few = indexed.search_by_image(str(path), text="lime", top_k=3)
+    assert [hit.path for hit in few.hits] == others[:3]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_encoder_that_does_not_compose_has_the_texts_part_added_to_the_picture(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    monkeypatch.setattr(MosaicEncoder, "composes", False, raising=False)
+    monkeypatch.setattr("mcp_vlsearch.core.searching.ANYTHING", "gray")
+    path = photos / "0.png"
+    if not is_known:
+        path = path.rename(photos / "given.png")
+    library.index()
+    if not is_known:
+        library.remove([path])
+    result = library.search_by_image(str(path), text="lime", top_k=30)
+    lime, anything = encode(Query("lime"), Query("gray"))
+    together = vector_of(Image.open(path)) + lime - anything
+    expected = by_hand(photos, together / np.linalg.norm(together))
+    assert [hit.path for hit in result.hits] == [p for p, _ in expected if p != str(path)]
 
 
 def test_filters_narrow_the_search_itself(indexed: Library, photos: Path) -> None:

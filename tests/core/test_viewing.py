@@ -151,7 +151,9 @@ def test_one_that_cannot_be_shown_is_an_empty_cell_or_a_line(
 def test_where_none_can_be_shown_the_error_says_why(indexed: Library) -> None:
     with pytest.raises(ImageError, match=f"^no image {GONE} in this library: search"):
         indexed.view([GONE])
-    with pytest.raises(ImageError, match=r"none of the 2 images can be shown: 1. .*; 2. .*outside"):
+    with pytest.raises(
+        ImageError, match=r"none of the 2 images can be shown; search again: 1. .*; 2. .*outside"
+    ):
         indexed.view([GONE, "/etc/hostname"], layout="single")
 
 

@@ -1,6 +1,7 @@
 """Long calls report progress, can be stopped, and go on where they stopped."""
 
 import threading
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -17,7 +18,7 @@ from mcp_vlsearch.tools._calls import Relay, Rising
 
 from .conftest import MakeLibrary
 from .fake import ColourEncoder
-from .test_tools import ERAS, data_of, names_of
+from .test_tools import ERAS, data_of, error_of, names_of
 
 pytestmark = pytest.mark.end_to_end
 
@@ -75,6 +76,61 @@ async def test_a_cancelled_index_keeps_finished_batches_and_goes_on_when_called_
         report = data_of(await client.call_tool("index_images"))
     assert (report["scanned"], report["unchanged"], report["total_images"]) == (5, 3, 5)
     assert len(encoder.encoded) == 5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_long_index_answers_in_time_goes_on_and_is_waited_for_by_the_next_call(
+    make_library: MakeLibrary,
+    pictures: Path,
+    encoder: type[ColourEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+    era: str,
+) -> None:
+    in_third_batch, go_on = threading.Event(), threading.Event()
+
+    def before_batch(finished: int) -> None:
+        if finished == 2:
+            in_third_batch.set()
+            assert go_on.wait(30)
+
+    monkeypatch.setattr(encoder, "before_batch", staticmethod(before_batch))
+    library = make_library(batch_size=1, call_seconds=0.3)
+    async with Client(build_server(library), mode=era) as client:
+        report = data_of(await client.call_tool("index_images"))
+        while not in_third_batch.is_set():
+            report = data_of(await client.call_tool("index_images"))
+        report = data_of(await client.call_tool("index_images"))
+        assert (report["complete"], report["scanned"], report["added"]) == (False, 5, 2)
+        assert report["remaining"] == 3
+        assert report["next_step"].startswith("still under way (indexing 2 of 5")
+        given = {"image": str(pictures / "blue.png")}
+        found = data_of(await client.call_tool("search_by_image", given))
+        assert found["total_images"] == 2, "what is there can be searched"
+        go_on.set()
+        while not report["complete"]:
+            report = data_of(await client.call_tool("index_images"))
+    assert report["total_images"] == 5
+    assert len(encoder.encoded) == 5, "nothing was done twice"
+
+
+@pytest.mark.anyio
+async def test_a_search_that_would_outlast_the_client_says_why_and_the_model_goes_on_loading(
+    make_library: MakeLibrary, encoder: type[ColourEncoder]
+) -> None:
+    make_library().index()
+    encoder.gate.clear()
+    encoder.loading.clear()
+    async with Client(build_server(make_library(call_seconds=1.2))) as client:
+        error = error_of(await client.call_tool("search_by_text", {"query": "green"}))
+        assert error == (
+            "this takes longer than a call may (loading the encoder colour in fp32 on cpu, 1 s): "
+            "it goes on by itself, call again in half a minute"
+        )
+        assert encoder.loading.is_set()
+        encoder.gate.set()
+        found = await client.call_tool("search_by_text", {"query": "green"})
+        assert names_of(found)[0] == "green.png"
 
 
 def test_work_whose_call_is_over_is_stopped_at_its_next_report() -> None:

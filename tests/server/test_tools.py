@@ -64,7 +64,8 @@ async def test_a_folder_is_indexed_searched_and_forgotten(
         assert (found["queries"], found["total_images"]) == (["red"], 5)
 
         removed = await client.call_tool("remove_images", {"paths": [str(pictures / "red.png")]})
-        assert data_of(removed) == {"removed": 1, "unknown": [], "total_images": 4}
+        left = {"removed": 1, "unknown": [], "total_images": 4, "next_step": ""}
+        assert data_of(removed) == left
         assert (pictures / "red.png").exists()
 
         status = data_of(await client.call_tool("library_status"))
@@ -98,16 +99,16 @@ async def test_a_picture_is_found_by_path_id_and_bytes(library: Library, picture
     ("tool", "arguments", "line"),
     [
         ("search_by_text", {"query": " "}, "the query is empty: say what the picture shows"),
-        ("search_by_text", {}, "query: Field required"),
+        ("search_by_text", {}, "query: is missing: give it"),
         (
             "search_by_text",
             {"query": "red", "top_k": 500},
-            "top_k: Input should be less than or equal to 100",
+            "top_k: give at most 100",
         ),
         (
             "search_by_text",
             {"query": "red", "filters": {"colour": "red"}},
-            "filters.colour: Extra inputs are not permitted",
+            "filters.colour: is not known: leave it out",
         ),
         (
             "search_by_text",
@@ -119,10 +120,20 @@ async def test_a_picture_is_found_by_path_id_and_bytes(library: Library, picture
         (
             "search_by_text",
             {"query": "red", "limit": 3},
-            "search_by_text has no argument 'limit': it takes query, top_k, alternatives, exclude,",
+            "search_by_text has no argument 'limit': leave it out, for it takes query, top_k, ",
         ),
-        ("library_status", {"a\nb": 1}, "library_status has no argument 'a\\nb': it takes none"),
-        ("no_such_tool", {}, "Unknown tool: no_such_tool"),
+        (
+            "library_status",
+            {"a\nb": 1},
+            "library_status has no argument 'a\\nb': leave it out, for it takes none",
+        ),
+        (
+            "search_by_text",
+            {"query": "red", "filters": {"near": {"latitude": 91, "longitude": 0, "km": 1}}},
+            "filters.near.latitude: give at most 90",
+        ),
+        ("index_images", {"paths": ["/x" * 2000]}, "'/x/x/x"),
+        ("no_such_tool", {}, "no tool is called 'no_such_tool': call one of index_images, search"),
     ],
 )
 async def test_a_mistake_is_told_in_one_line(
@@ -172,6 +183,27 @@ async def test_nothing_outside_the_roots_is_searched_with_or_indexed(
             )
         await client.call_tool("index_images")
         assert "red.png" not in names_of(await client.call_tool("search_by_text", {"query": "red"}))
+
+
+async def test_errors_stay_short_whatever_is_given(library: Library) -> None:
+    async with Client(build_server(library)) as client:
+        for tool, arguments in (
+            ("index_images", {"paths": ["/x" * 2000]}),
+            ("search_by_image", {"image": "/x" * 2000}),
+            ("search_by_text", {"query": "red", "filters": {"folder": "/x" * 2000}}),
+            ("search_by_text", {"query": "red", "x" * 4000: 1}),
+        ):
+            assert len(error_of(await client.call_tool(tool, arguments))) < 500
+
+
+async def test_a_result_says_what_to_do_next(make_library: MakeLibrary) -> None:
+    async with Client(build_server(make_library())) as client:
+        status = data_of(await client.call_tool("library_status"))
+        assert status["next_step"].startswith("nothing is indexed yet: call index_images")
+        found = data_of(await client.call_tool("search_by_text", {"query": "red"}))
+        assert found["next_step"].startswith("nothing is indexed yet: call index_images")
+        report = data_of(await client.call_tool("index_images"))
+        assert (report["complete"], report["remaining"], report["next_step"]) == (True, 0, "")
 
 
 async def test_with_no_root_the_error_says_how_to_allow_one(make_library: MakeLibrary) -> None:

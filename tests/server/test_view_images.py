@@ -74,10 +74,10 @@ async def test_the_whole_answer_is_below_a_megabyte(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"images": []}, "images: List should have at least 1 item"),
-        ({"images": ["a"] * 51}, "images: List should have at most 50 items"),
+        ({"images": []}, "images: give at least 1 item"),
+        ({"images": ["a"] * 51}, "images: give at most 50 items"),
         ({"images": ["/etc/hostname"]}, "'/etc/hostname' lies outside the roots"),
-        ({"images": ["a"], "layout": "grid"}, "layout: Input should be 'sheet' or 'single'"),
+        ({"images": ["a"], "layout": "grid"}, "layout: give 'sheet' or 'single'"),
     ],
 )
 async def test_what_is_wrong_is_told_in_a_line(

@@ -202,7 +202,7 @@ STEPS: Final = (
     describe_spaces,
     name_library,
     tell_removals_apart,
-    count_changes_of_copies,  # after each step that makes ``files`` anew: its triggers go with it
     count_lacking,
     keep_looks,
+    count_changes_of_copies,  # after each step that makes ``files`` anew, which drops its triggers
 )

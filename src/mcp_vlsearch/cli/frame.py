@@ -86,11 +86,14 @@ def note(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def print_json(result: "BaseModel | Mapping[str, Any] | Sequence[Any]") -> None:
+def print_json(
+    result: "BaseModel | Mapping[str, Any] | Sequence[Any]", *, on_a_line: bool = False
+) -> None:
     """Write a result to stdout as JSON, and nothing else."""
     from pydantic import TypeAdapter
 
-    typer.echo(TypeAdapter(Any).dump_json(result, indent=2, by_alias=True).decode())
+    indent = None if on_a_line else 2
+    typer.echo(TypeAdapter(Any).dump_json(result, indent=indent, by_alias=True).decode())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

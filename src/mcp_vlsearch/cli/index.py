@@ -5,9 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import counted, note, opened, print_json, print_table, settings_from
+from mcp_vlsearch.cli.frame import (
+    UsageError,
+    counted,
+    note,
+    opened,
+    print_json,
+    print_table,
+    settings_from,
+)
 from mcp_vlsearch.cli.options import ENCODING, WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
+from mcp_vlsearch.cli.watching import watch
 from mcp_vlsearch.errors import CancelledError
 
 if TYPE_CHECKING:
@@ -16,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["index"]
 
 
-@takes(flags=only(*ENCODING))
+@takes(flags=only(*ENCODING, "watch", "rescan_seconds"))
 def index(
     paths: Annotated[
         list[Path] | None,
@@ -39,33 +48,45 @@ def index(
     from mcp_vlsearch.core.roots import new_root
     from mcp_vlsearch.core.stages import Stages
 
+    is_watching = bool(flags["watch"])
+    if is_watching and not recursive:
+        raise UsageError("--watch goes into subfolders, too: leave out --no-recursive")
     stages = Stages()
     try:
         roots = [new_root(path) for path in paths or ()]  # before a library is made for nothing
         may_make = bool(roots or settings_from(flags).roots)
-        with opened(flags, may_make=may_make) as library, working(RESUMABLE) as report:
-            library.allow(roots)
-            result = library.index(
-                paths or (), recursive=recursive, force=force, report=report, stages=stages
-            )
-            status = library.status()
-        if flags["index_kind"] is not None:
-            note(f"index: {status.index.name}, {status.index.kind}")
+        with opened(flags, may_make=may_make) as library:
+            with working(RESUMABLE) as report:
+                library.allow(roots)
+                result = library.index(
+                    paths or (), recursive=recursive, force=force, report=report, stages=stages
+                )
+                status = library.status()
+            if flags["index_kind"] is not None:
+                note(f"index: {status.index.name}, {status.index.kind}")
+            done = result, status.encoder
+            if is_watching:
+                _show(done, stages.profile() if profile else None, json, on_a_line=json)
+                return watch(library, json)
     except CancelledError:
         if profile:  # a few minutes of a long run tell enough
             _show(None, stages.profile(), json)
         raise
-    _show((result, status.encoder), stages.profile() if profile else None, json)
+    _show(done, stages.profile() if profile else None, json)
     usable = result.added + result.updated + result.moved + result.unchanged
     return 1 if result.failed and not usable else 0
 
 
 def _show(
-    done: "tuple[IndexReport, EncoderStatus] | None", profile: "Profile | None", json: bool
+    done: "tuple[IndexReport, EncoderStatus] | None",
+    profile: "Profile | None",
+    json: bool,
+    *,
+    on_a_line: bool = False,
 ) -> None:
     if json:
         report = done[0].model_dump() if done else {}
-        print_json(report | ({"profile": profile} if profile else {}))
+        print_json(report | ({"profile": profile} if profile else {}), on_a_line=on_a_line)
         return
     if done:
         _show_report(*done)
@@ -74,15 +95,13 @@ def _show(
 
 
 def _show_report(result: "IndexReport", encoder: "EncoderStatus") -> None:
+    from mcp_vlsearch.core.changes import counts_of
+
     for failure in result.failures:
         note(f"failed: {failure.path}: {failure.error}")
     if (unlisted := result.failed - len(result.failures)) > 0:
         note(f"failed: {unlisted} more")
-    counts = {
-        name: getattr(result, name)
-        for name in ("added", "updated", "moved", "unchanged", "removed", "failed")
-    }
-    files = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    files = counts_of(result)
     typer.echo(f"{counted(result.scanned, 'file')} scanned{': ' if files else ''}{files}")
     typer.echo(
         f"{counted(result.total_images, 'image')} in the library; {result.encoded} encoded, "

@@ -65,15 +65,17 @@ async def interview(
         env={k: v for k, v in os.environ.items() if not k.startswith("MCP_VLSEARCH_")},
     )
     answers: list[Answer] = []
+    given = {"paths": [str(pictures.absolute())]}
     try:
         async with Client(server) as client:
-            await _call(client, "index_images", {"paths": [str(pictures.absolute())]}, report)
+            while not (await _call(client, "index_images", given, report))["complete"]:
+                pass  # a call answers before its client may give up, and the work goes on
             answers += [await _ask(client, question, report) for question in questions]
     except Exception as error:
         first = _first_of(error)
         if isinstance(first, MCPError):
             raise VLSearchError(
-                f"the demo's server does not answer ({first}): what it says above is the reason"
+                f"the demo's server does not answer ({first}): look at what it says above"
             ) from error
         raise first from None
     return answers

@@ -135,6 +135,13 @@ SETTINGS: Final[dict[str, object]] = {
     ),
     "token": _setting(str, "--token", "Bearer token for HTTP.", "TOKEN"),
     "read_only": _setting(bool, "--read-only/--no-read-only", "No tool that writes.", ""),
+    "watch": _setting(bool, "--watch/--no-watch", "Index what changes below the roots.", ""),
+    "rescan_seconds": _setting(
+        float, "--rescan-seconds", "Rescan watched roots, too, with so many seconds between.", "N"
+    ),
+    "call_seconds": _setting(
+        float, "--call-seconds", "Seconds after which a tool answers, though its work goes on.", "N"
+    ),
 }
 """Flag by setting. Values are checked where settings are, so that every source is held alike."""
 

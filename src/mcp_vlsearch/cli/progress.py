@@ -15,7 +15,7 @@ import typer
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.errors import CancelledError
 
-__all__ = ["RESUMABLE", "shown", "working"]
+__all__ = ["RESUMABLE", "interruptible", "lines", "shown", "working"]
 
 RESUMABLE: Final = "stopped: what is done stays; run the same command to go on"
 
@@ -30,7 +30,7 @@ def working(stopped: str = "stopped") -> Iterator[ProgressCallback]:
     After Ctrl-C the next report raises :class:`CancelledError` with the text ``stopped``; a second
     Ctrl-C stops at once.
     """
-    with _interruptible() as interrupted, shown() as show:
+    with interruptible() as interrupted, shown() as show:
 
         def report(progress: Progress) -> None:
             if interrupted.is_set():
@@ -41,7 +41,8 @@ def working(stopped: str = "stopped") -> Iterator[ProgressCallback]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def interruptible() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C sets; a second one raises :class:`KeyboardInterrupt`."""
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
@@ -69,7 +70,7 @@ def shown() -> Iterator[ProgressCallback]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines(lambda line: typer.echo(line, err=True))
+        yield lines()
         return
     from rich.progress import BarColumn, SpinnerColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -87,6 +88,11 @@ def shown() -> Iterator[ProgressCallback]:
             )
 
         yield show
+
+
+def lines() -> ProgressCallback:
+    """Return what shows work as a line on stderr now and then, also on a terminal."""
+    return _Lines(lambda line: typer.echo(line, err=True))
 
 
 class _Lines:

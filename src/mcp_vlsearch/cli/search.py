@@ -88,9 +88,11 @@ def search(
     if image is None and text is None:
         raise UsageError("give TEXT, --image PATH, or both")
     if image is not None and (alternative or exclude or flags["rewrite"]):
-        raise UsageError("--alternative, --exclude and --rewrite go with TEXT alone")
+        raise UsageError(
+            "--alternative, --exclude and --rewrite go with TEXT alone: leave them or --image out"
+        )
     if explain is not None and (image is not None or text is None):
-        raise UsageError("--explain goes with TEXT alone")
+        raise UsageError("--explain goes with TEXT alone: leave it or --image out")
     if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg"):
         raise UsageError(f"--sheet: give a file that ends in .jpg (got {sheet.name!r})")
     common: dict[str, Any] = {
@@ -130,7 +132,9 @@ def _write_sheet(library: "Library", result: "SearchResult", file: Path) -> None
     try:
         write_whole(file, view.sheet)
     except OSError as error:
-        raise UsageError(f"--sheet: {file} can't be written: {error.strerror}") from error
+        raise UsageError(
+            f"--sheet: {file} can't be written ({error.strerror}): give another file"
+        ) from error
     note(f"contact sheet: {file}")
 
 
@@ -139,6 +143,7 @@ def filters_of(given: dict[str, Any]) -> "Filters":
     from pydantic import ValidationError
 
     from mcp_vlsearch.types import Filters
+    from mcp_vlsearch.wording import in_words
 
     values = {name: value for name, value in given.items() if value is not None}
     if "folder" in values:
@@ -149,8 +154,9 @@ def filters_of(given: dict[str, Any]) -> "Filters":
         return Filters.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        flag = str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"--{flag}: {first['msg']} (got {first['input']!r})") from error
+        flag, *field = (str(part).replace("_", "-") for part in first["loc"])
+        where = ": ".join([f"--{flag}", *field])
+        raise UsageError(f"{where}: {in_words(first)} (got {first['input']!r})") from error
 
 
 def _near(text: str) -> dict[str, str]:

@@ -60,9 +60,12 @@ def serve(
 def _check(settings: "Settings") -> None:
     """Refuse a root that is a file of another kind than pictures, and one that is not there.
 
-    The library may know that from when its drive was.
+    The library may know that from when its drive was. Who watches must be able to write.
     """
     from mcp_vlsearch.core.roots import real, refuse_other_files
+
+    if settings.watch and settings.read_only:
+        raise SettingsError("watching writes into the library: leave out --watch or --read-only")
 
     for root in settings.roots:
         refuse_other_files(real(root))

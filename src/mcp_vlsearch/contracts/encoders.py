@@ -31,11 +31,11 @@ class Query:
 class Encoder(Protocol):
     """Turns images and queries into unit-norm float32 vectors of one space.
 
-    All attributes are known after construction, which must be cheap; weights are read by
-    :meth:`load`. ``fingerprint`` changes whenever the vectors would. ``batch_size`` is how many
-    images :meth:`encode_images` takes at best in one call. Calls never overlap, for the library
-    serialises them; only :meth:`target_size` is called from several threads at once, and meanwhile.
-    One that has more to do to a picture before the device can work is a :class:`PreparingEncoder`.
+    Attributes are known after construction, which must be cheap; :meth:`load` reads the weights.
+    ``fingerprint`` changes whenever vectors would, ``batch_size`` is the best number of images for
+    :meth:`encode_images`. Calls never overlap; only :meth:`target_size` comes from any thread, at
+    any time. One with more to do to a picture ahead is a :class:`PreparingEncoder`; one that makes
+    nothing of a picture and a text together has one attribute more, ``composes``, which is false.
     """
 
     name: str

@@ -16,6 +16,7 @@ from mcp_vlsearch.core.roots import Roots, is_below
 from mcp_vlsearch.core.scan import Files, Scan, ScannedFile, is_passed_by
 from mcp_vlsearch.errors import RootError
 from mcp_vlsearch.types import Failure
+from mcp_vlsearch.wording import shown
 
 __all__ = ["Comparer", "Comparison"]
 
@@ -70,7 +71,7 @@ class Comparer:
                 found.scanned += 1
                 continue
             if not os.path.lexists(path) and not self._catalog.file_count(path):
-                raise RootError(f"{path} does not exist: give a file or folder that does")
+                raise RootError(f"{shown(path)} does not exist: give a file or folder that does")
             if not self._was_scanned(path, scanned, recursive):
                 missed |= self._scan(path, recursive, force, found)
                 scanned.add(path)

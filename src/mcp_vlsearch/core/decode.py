@@ -122,7 +122,7 @@ def open_upright(data: bytes) -> Image.Image:
 
 def _open(data: bytes) -> ImageFile.ImageFile:
     if not data:
-        raise ImageError("the file is empty")
+        raise ImageError("the file is empty: copy it again")
     _quiet_pillow()
     _register_heif()
     return Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
@@ -249,17 +249,21 @@ def _readable() -> Iterator[None]:
         pixels = re.search(r"\d+", str(error))
         size = f"{int(pixels.group()) / 1e6:.0f}" if pixels else "too many"
         raise ImageError(
-            f"the picture has {size} megapixels, the limit is {MAX_DECODED_PIXELS / 1e6:.0f}"
+            f"the picture has {size} megapixels, the limit is {MAX_DECODED_PIXELS / 1e6:.0f}: "
+            "store a smaller copy beside it"
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError(
-            "the file is not a picture that can be read, or its beginning is damaged"
+            "the file is not a picture that can be read, or its beginning is damaged: copy it "
+            "again, or give another"
         ) from error
     except MemoryError as error:
-        raise ImageError("the picture does not fit into memory", retry=True) from error
+        raise ImageError(
+            "the picture does not fit into memory: end other programs and try again", retry=True
+        ) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ImageError(f"the picture is damaged: {reason}") from error
+        raise ImageError(f"the picture is damaged: {reason}; copy it again") from error
 
 
 def _quiet_pillow() -> None:

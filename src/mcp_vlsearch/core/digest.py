@@ -36,17 +36,19 @@ def read_file(path: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise ImageError("not a regular file")
+                raise ImageError("not a regular file: give a picture")
             data = file.read(max_bytes + 1)
     except OSError as error:
         raise ImageError(
-            f"the file can't be read: {error.strerror or error}", retry=True
+            f"the file can't be read: {error.strerror or error}; check its permissions and drive",
+            retry=True,
         ) from error
     except ValueError as error:
-        raise ImageError("the file can't be read: its path is not valid") from error
+        raise ImageError("the file can't be read: its path is not valid, rename it") from error
     if len(data) > max_bytes:
         size = max(len(data), status.st_size)
         raise ImageError(
-            f"the file has {size / 2**20:.0f} MiB, the limit is {max_bytes / 2**20:.0f} MiB"
+            f"the file has {size / 2**20:.0f} MiB, the limit is {max_bytes / 2**20:.0f} MiB: "
+            "store a smaller copy beside it"
         )
     return data

@@ -39,6 +39,9 @@ def prepared(encoder: Encoder, image: "Image.Image") -> "Image.Image | Prepared"
 class EncoderSlot:
     """Holds one encoder from "not loaded" to "ready" or "failed"; a failed one is tried again.
 
+    It is made when its fingerprint is asked for, and its weights are read when they are needed:
+    where nothing is to be encoded, no model is loaded.
+
     ``settings`` are those that the encoder is made with: the given ones, with what the library has
     settled by then.
     """
@@ -53,6 +56,7 @@ class EncoderSlot:
         self._make_encoder = make_encoder
         self._follow = partial(follow, settings)
         self._made = 0
+        self._wanted = False
         self._encoder: Encoder | None = None
         self._state: EncoderState = "not loaded"
         self._error: VLSearchError | None = None
@@ -63,9 +67,9 @@ class EncoderSlot:
     def warm_up(self) -> None:
         """Start making and loading the encoder in the background, unless that has begun."""
         with self._changed:
-            if self._state in ("loading", "ready"):
-                return
-            self._begin()
+            self._wanted = True
+            if self._state == "not loaded":
+                self._begin(self._encoder)
 
     def follow(self) -> bool:
         """Begin with another encoder if the library asks for one by now; say whether it does.
@@ -84,11 +88,12 @@ class EncoderSlot:
             return True
 
     def known(self, report: ProgressCallback) -> Encoder:
-        """Wait until the encoder's fingerprint is known; weights may still be loading."""
+        """Wait until the encoder's fingerprint is known; its weights are not read for that."""
         return self._wait(report, lambda: self._encoder is not None)
 
     def ready(self, report: ProgressCallback) -> Encoder:
         """Wait until the encoder can encode. Raises what made it fail."""
+        self.warm_up()
         return self._wait(report, lambda: self._state == "ready")
 
     def encode_images(
@@ -158,29 +163,44 @@ class EncoderSlot:
         known = f" in {encoder.precision} on {encoder.device}" if encoder else ""
         return f"loading the {what}{known}"
 
-    def _begin(self) -> None:
-        """Make an encoder in the background; the lock is held."""
-        self._state, self._encoder, self._error = "loading", None, None
-        self._made += 1
-        self._turns = Turns()  # what waits for another encoder must not be encoded with this one
-        threading.Thread(target=self._make, args=(self._made,), name="encoder", daemon=True).start()
+    def _begin(self, made: Encoder | None = None) -> None:
+        """Make an encoder in the background, or load the one that is made; the lock is held."""
+        self._state, self._encoder, self._error = "loading", made, None
+        if made is None:
+            self._made += 1
+            self._turns = Turns()  # what waits for another one must not be encoded with this one
+        threading.Thread(
+            target=self._work, args=(self._made, made), name="encoder", daemon=True
+        ).start()
 
-    def _make(self, number: int) -> None:
+    def _work(self, number: int, encoder: Encoder | None) -> None:
+        """Make the encoder, unless it is made, and load it if that is wanted by then."""
         try:
-            settings = self._follow()
-            with self._changed:
-                if number == self._made:
-                    self.settings = settings
-            make = self._make_encoder or resolve("encoders", settings.encoder)
-            encoder = make(settings)
-            if self._become(number, "loading", encoder):
+            if encoder is None:
+                encoder = self._make(number)
+            if encoder is not None:
                 encoder.load()
                 self._become(number, "ready", encoder)
         except VLSearchError as error:
             self._become(number, "failed", error=error)
         except BaseException as error:  # whatever a plugin raises, a waiting call must hear of it
-            said = f"encoder {self.settings.encoder!r} failed to load: {error!r}"
+            said = (
+                f"encoder {self.settings.encoder!r} failed to load: {error!r}; mend or reinstall it"
+            )
             self._become(number, "failed", error=EncoderError(said))
+
+    def _make(self, number: int) -> Encoder | None:
+        """Make the encoder; return it if it is to be loaded, too."""
+        settings = self._follow()
+        with self._changed:
+            if number == self._made:
+                self.settings = settings
+        make = self._make_encoder or resolve("encoders", settings.encoder)
+        encoder = make(settings)
+        with self._changed:
+            state: EncoderState = "loading" if self._wanted else "not loaded"
+            is_ours = self._become(number, state, encoder)
+            return encoder if is_ours and self._wanted else None
 
     def _become(
         self,
@@ -209,9 +229,10 @@ class EncoderSlot:
         return encoder, turns
 
     def _wait(self, report: ProgressCallback, reached: Callable[[], bool]) -> Encoder:
-        self.warm_up()
         seconds = 0
         with self._changed:
+            if self._state == "failed" or (self._state == "not loaded" and not self._encoder):
+                self._begin()
             while not self._changed.wait_for(lambda: reached() or self._error, _HEARTBEAT):
                 seconds += 1
                 report(Progress(0, None, f"{self._loading()}, {seconds} s"))

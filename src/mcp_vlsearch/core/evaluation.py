@@ -150,11 +150,11 @@ def _parse(text: str, field: str, where: str, folder: Path) -> _Line:
     try:
         line = json.loads(text)
     except json.JSONDecodeError as error:
-        raise QueryError(f"{where}: not JSON ({error})") from error
+        raise QueryError(f"{where}: not JSON ({error}); mend this line") from error
     for name in ("image", field):
         value = line.get(name) if isinstance(line, dict) else None
         if not isinstance(value, str) or not value.strip():
-            raise QueryError(f"{where}: {name!r} must be a text that is not empty")
+            raise QueryError(f"{where}: {name!r} must be a text that is not empty: give one")
     return _Line(folder / line["image"], line[field])
 
 

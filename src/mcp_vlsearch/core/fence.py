@@ -13,6 +13,7 @@ from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.core.filters import places_of
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.errors import RootError
+from mcp_vlsearch.wording import listed, shown
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs
@@ -84,6 +85,6 @@ def check_folder(folder: str, roots: Roots, catalog: Catalog, is_fenced: bool) -
         return
     if is_fenced or not any(map(catalog.file_count, places)):
         raise RootError(
-            f"the folder {folder!r} lies outside the roots ({', '.join(roots.folders)}): give one "
-            "below them, or index it first"
+            f"the folder {shown(folder)!r} lies outside the roots ({listed(roots.folders)}): give "
+            "one below them, or index it first"
         )

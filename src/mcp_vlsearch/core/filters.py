@@ -12,6 +12,7 @@ from mcp_vlsearch.core.roots import absolute, real
 from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.formats import format_name
 from mcp_vlsearch.types import Filters, Near
+from mcp_vlsearch.wording import shown
 
 __all__ = ["compile_filters", "places_of"]
 
@@ -158,8 +159,10 @@ def places_of(given: str) -> list[str]:
     except RuntimeError:  # no such user
         whole = False
     if not whole:
-        raise QueryError(f"folder {given!r} is not absolute: give its whole path")
+        raise QueryError(f"folder {shown(given)!r} is not absolute: give its whole path")
     path = Path(absolute(given))
+    if real(path) == str(path):  # no link on the way
+        return [str(path)]
     places = (str(Path(real(p), path.relative_to(p))) for p in (path, *path.parents))
     return list(dict.fromkeys(places))
 

@@ -4,15 +4,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mcp_vlsearch.errors import QueryError
-
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
 
-__all__ = ["exclude", "fuse"]
+__all__ = ["ANYTHING", "compose", "fuse"]
 
-_NOTHING: Final = 1e-3
-"""Length up to which a unit vector's rest is rounding."""
+ANYTHING: Final = "a picture"
+"""A text that is true of every picture."""
 
 
 def fuse(vectors: "Vectors") -> "Vectors":
@@ -21,19 +19,14 @@ def fuse(vectors: "Vectors") -> "Vectors":
     return _unit(mean)
 
 
-def exclude(vector: "Vectors", unwanted: "Vectors") -> "Vectors":
-    """Turn a query away from what is unwanted: the part along ``unwanted`` is taken out.
+def compose(picture: "Vectors", text: "Vectors", anything: "Vectors") -> "Vectors":
+    """Return a picture changed as a text says, for encoders that do not see both together.
 
-    Both have shape (dim,). The result is orthogonal to ``unwanted`` (vector negation by
-    orthogonal projection; Widdows 2003), so pictures of it no longer gain from it. Raises
-    :class:`QueryError` where nothing is left: the query asks for what it excludes.
+    All are unit vectors of shape (dim,), ``anything`` that of :data:`ANYTHING`. What the text says
+    beyond that is added to the picture (vector arithmetic; Couairon et al. 2022): so the result
+    stays among pictures, and a text that says nothing changes nothing.
     """
-    rest: Vectors = vector - (vector @ unwanted) * unwanted
-    if np.linalg.norm(rest) <= _NOTHING:
-        raise QueryError(
-            "the query asks for what it excludes, so nothing is left of it: change one of them"
-        )
-    return _unit(rest)
+    return _unit(picture + text - anything)
 
 
 def _unit(vector: "Vectors") -> "Vectors":

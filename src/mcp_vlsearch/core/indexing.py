@@ -71,13 +71,15 @@ class Indexer:
         self._stages = stages
         self._counts = _Counts()
         self._failures: list[Failure] = []
+        self._started = time.monotonic()
+        self._found: Comparison | None = None
+        self._removed = 0
         self._moved_from: set[str] = set()
         self._encoded: set[str] = set()
         self._cached: set[str] = set()
 
     def run(self, paths: Sequence[str], recursive: bool, force: bool) -> IndexReport:
         """Bring the catalog and the cache up to what lies below the (resolved) paths."""
-        started = time.monotonic()
         listing = Listing(self._database, self._embeddings.fingerprint)
         comparer = Comparer(self._roots, self._catalog, listing, self._report)
         with self._stages("scanning"):
@@ -85,20 +87,34 @@ class Indexer:
             found = comparer.compare(paths, recursive, force)
         self._failures += found.failures
         self._counts.unchanged += found.unchanged
+        self._found = found
         self._process(found, force)
         removed = [path for path in found.gone if path not in self._moved_from]
         with self._stages("writing"):
             self._forget(removed)
+        self._removed = len(removed)
+        return self.so_far().model_copy(update={"complete": True, "remaining": 0})
+
+    def so_far(self) -> IndexReport:
+        """Return what the run has done by now; from any thread.
+
+        ``scanned`` is 0 and ``remaining`` None until all files are found.
+        """
         counts = self._catalog.counts()
+        failures = list(self._failures)
+        done = sum(vars(self._counts).values()) + len(failures)
+        scanned = self._found.scanned if self._found else 0
         return IndexReport(
-            scanned=found.scanned,
-            removed=len(removed),
-            failed=len(self._failures),
+            scanned=scanned,
+            removed=self._removed,
+            failed=len(failures),
             encoded=len(self._encoded),
             from_cache=len(self._cached),
-            failures=self._failures[:_LISTED_FAILURES],
-            seconds=time.monotonic() - started,
+            failures=failures[:_LISTED_FAILURES],
+            seconds=time.monotonic() - self._started,
             total_images=counts.images,
+            complete=False,
+            remaining=max(scanned - done, 0) if self._found else None,
             **vars(self._counts),
         )
 

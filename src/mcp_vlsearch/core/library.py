@@ -1,5 +1,6 @@
 """The facade that every face uses: open a library, index, search, look at its state, remove."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mcp_vlsearch.core.overview import seen
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.reading import LibraryReader
 from mcp_vlsearch.core.roots import new_root, refuse_other_files
+from mcp_vlsearch.core.runs import Runs, SoFar, nothing_done
 from mcp_vlsearch.core.spaces import settle
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
@@ -38,6 +40,7 @@ class Library(LibraryReader):
         self.cache = Keeper(
             settings, self._database, self._thumbnails, self._rewriting.known, self._must_write
         )
+        self.runs = Runs(self.index)
 
     def allow(self, folders: Iterable[str | Path]) -> None:
         """Make folders or single files roots, from now on.
@@ -57,12 +60,14 @@ class Library(LibraryReader):
         force: bool = False,
         report: ProgressCallback = silent,
         stages: Stages | None = None,
+        begun: Callable[[SoFar], None] = lambda _: None,
     ) -> IndexReport:
         """Bring the library up to what lies below ``paths``, by default below every root.
 
         ``report`` may raise :class:`CancelledError`; finished batches stay. ``stages`` tells by its
-        :meth:`Stages.profile` where the time went. Raises :class:`RootError` for a path outside
-        the roots, and for a file that is no picture.
+        :meth:`Stages.profile` where the time went. ``begun`` is given what says, from any thread,
+        how far the run is. Raises :class:`RootError` for a path outside the roots, and for a file
+        that is no picture.
         """
         stages = stages or Stages()
         self._must_write()
@@ -70,6 +75,9 @@ class Library(LibraryReader):
         resolved = [roots.check(path) for path in paths] or roots.every()
         for path in resolved:
             refuse_other_files(path)
+        begun(
+            lambda: seen(nothing_done(self._catalog.counts().images), self._catalog, self._fence())
+        )
         self.settings.library.mkdir(parents=True, exist_ok=True)
         with stages("loading"):
             self._encoder.known(report)  # so that the lock is not held meanwhile
@@ -80,6 +88,7 @@ class Library(LibraryReader):
             pin_index_kind(self.settings)
             spaces = Fingerprints(self._database)
             if not self._catalog.any_entry():
+                self._encoder.warm_up()  # while files are looked for: there is something to encode
                 pin_encoder(follow_pin(self.settings))
             indexer = Indexer(
                 self._database,
@@ -90,6 +99,7 @@ class Library(LibraryReader):
                 report,
                 stages,
             )
+            begun(lambda: seen(indexer.so_far(), self._catalog, self._fence()))
             result = indexer.run(resolved, recursive, force)
             settle(self.settings, self._encoder.settings, space.embeddings.fingerprint, spaces)
         space.index.settle(report)
@@ -109,6 +119,29 @@ class Library(LibraryReader):
         with writer_lock(self.settings.library, report):
             forgotten = forget(self._database, self._catalog, paths, fence)
             return seen(forgotten, self._catalog, fence)
+
+    def forget_gone(
+        self, paths: Sequence[str | Path], report: ProgressCallback = silent
+    ) -> IndexReport:
+        """Forget those of the files at or below paths that are gone, as :meth:`index` would.
+
+        Nothing is read or encoded, so the model is not needed.
+        """
+        self._must_write()
+        started = time.monotonic()
+        resolved = [self._roots().check(path) for path in paths]
+        with writer_lock(self.settings.library, report):
+            gone = self.news(resolved, report).gone
+            self._catalog.forget(gone)
+        done = nothing_done(self._catalog.counts().images)
+        seconds = time.monotonic() - started
+        update = {"removed": len(gone), "seconds": seconds, "complete": True, "remaining": 0}
+        return seen(done.model_copy(update=update), self._catalog, self._fence())
+
+    def close(self) -> None:
+        """End what goes on in the background, and close the database."""
+        self.runs.stop()
+        super().close()
 
     def _must_write(self) -> None:
         if self.settings.read_only:

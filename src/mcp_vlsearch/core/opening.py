@@ -79,6 +79,10 @@ class OpenLibrary:
         self._encoder.warm_up()
         self._rewriting.warm_up()
 
+    def roots(self) -> list[str]:
+        """Return the roots as they are now, resolved and sorted."""
+        return self._roots().folders
+
     def knows(self, path: str | Path) -> bool:
         """Say whether a path was allowed by :meth:`allow`, or files are known at or below it."""
         resolved = real(path)

@@ -183,7 +183,8 @@ class VectorFile:
 
     def _foreign(self, why: str) -> LibraryError:
         return LibraryError(
-            f"{self._path} is not from `mcp-vlsearch cache export`: {why}; nothing of it was taken"
+            f"{self._path} is not from `mcp-vlsearch cache export`: {why}; nothing of it was "
+            "taken: give a file of that command"
         )
 
     def _torn(self, error: Exception) -> LibraryError:

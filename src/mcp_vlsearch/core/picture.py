@@ -79,6 +79,7 @@ def _from_base64(text: str) -> GivenPicture:
         data = base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise QueryError(
-            "the picture is neither a path under a root, an image_id nor valid base64"
+            "the picture is neither a path under a root, an image_id nor valid base64: give one of "
+            "these, such as the `path` of a hit"
         ) from error
     return GivenPicture(image_id(data), data)

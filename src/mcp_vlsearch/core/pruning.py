@@ -136,7 +136,7 @@ def named(name: str, spaces: Sequence[SpaceRecord]) -> SpaceRecord:
     ]
     if len(found) != 1:
         what = "several fingerprints begin" if found else "no fingerprint begins"
-        raise LibraryError(f"{what} with {name!r}: `mcp-vlsearch status` lists them")
+        raise LibraryError(f"{what} with {name!r}: give one that `mcp-vlsearch status` lists")
     return found[0]
 
 

@@ -13,12 +13,13 @@ from mcp_vlsearch.core.duplicates import DuplicateRequest, Duplicates, no_duplic
 from mcp_vlsearch.core.explaining import Explanation, explain
 from mcp_vlsearch.core.fence import check_folder
 from mcp_vlsearch.core.fuse import fuse
+from mcp_vlsearch.core.news import News, look
 from mcp_vlsearch.core.opening import OpenLibrary
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, read_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, real
-from mcp_vlsearch.core.searching import SearchRequest, check_top_k, nothing_found
+from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.spaces import OpenSpace
 from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
 
@@ -80,23 +81,25 @@ class LibraryReader(OpenLibrary):
     ) -> SearchResult:
         """Find pictures like a given one: a path under a root, an image id, or base64.
 
-        With ``text`` it is a composed query: the picture, changed as the text says. A picture that
-        the library knows is searched by its cached vector, without the model. Raises
-        :class:`QueryError`, :class:`RootError` and :class:`ImageError`.
+        With ``text`` it is a composed query: the picture, changed as the text says, and never the
+        given one itself. A picture that the library knows is searched by its cached vector, without
+        the model. Raises :class:`QueryError`, :class:`RootError` and :class:`ImageError`.
         """
         roots = self._roots()
         given = find_picture(image, roots, self._catalog)
         bare = SearchRequest(
             texts=(text,) if text.strip() else (),
+            given=given.image_id if text.strip() else "",
             top_k=top_k,
             filters=filters,
             min_relevance=min_relevance,
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
-            known = None if space is None or bare.texts else space.embeddings.vector(given.image_id)
-            if known is not None:
-                return replace(bare, vector=known)
+            if space is not None and not (bare.texts and space.composes):
+                known = space.embeddings.vector(given.image_id)
+                if known is not None:
+                    return replace(bare, vector=known)
             data = given.data
             if data is None:
                 data = read_known(given.image_id, roots, self._catalog)
@@ -215,6 +218,13 @@ class LibraryReader(OpenLibrary):
         ends = accumulate(len(phrased) for phrased in texts)
         return [fuse(vectors[end - len(t) : end]) for t, end in zip(texts, ends, strict=True)]
 
+    def news(self, paths: Sequence[str], report: ProgressCallback = silent) -> News:
+        """Say what an index run over paths (resolved, below the roots) would read or forget.
+
+        Neither the model nor the lock is needed for that, and paths need not exist.
+        """
+        return look(self.settings, self._database, self._catalog, self._roots(), paths, report)
+
     def _search(
         self,
         bare: SearchRequest,
@@ -229,9 +239,12 @@ class LibraryReader(OpenLibrary):
         check_top_k(bare)
 
         def search(space: OpenSpace) -> SearchResult:
-            searcher = space.searcher(self._catalog, self._encoder, roots if is_fenced else None)
+            fence = roots if is_fenced else None
+            searcher = Searcher(space, self._catalog, self._encoder, fence)
             return searcher.search(complete(space), report)
 
         if not self._has_entries():  # which is told at once, not when the model is loaded
             return nothing_found(complete(None))
+        if bare.texts:
+            self._encoder.warm_up()  # while the index is read
         return self._spaces.run(search, report)

@@ -1,8 +1,20 @@
 """What a cosine means: how a hit stands against the library's own scores for the same query.
 
-Raw cosines have no universal threshold (text and picture queries live on different scales), so a
-hit is judged by how many pictures of this library would score as high by chance: the expectation
-value of sequence search (Karlin and Altschul 1990), with a normal bulk fitted robustly.
+Raw cosines have no universal threshold: text and picture queries live on different scales, and so
+do encoders. So hits are judged by two comparisons with a random sample of the library.
+
+*By chance* (likely). The lower half of the query's scores, which right answers do not reach, gives
+a robust middle and spread of the bulk. From these follows how many pictures of the library would
+score as high by chance: the expectation value of sequence search (Karlin and Altschul 1990), with a
+normal bulk. Beside how many do score as high, it gives the share of false ones among them, which
+has a limit (the false discovery rate; Benjamini and Hochberg 1995). So it does not matter whether
+one picture is right or a third of the library.
+
+*By likeness* (strong). What a library does not have may have look-alikes there (rabbits, where
+there is no cat), which stand out of the bulk by far more than chance allows. How far they go is up
+to encoder and library, and the library tells: each picture is a query whose own picture is not
+there, and the nearest other one its look-alike (an empirical null, as in Efron 2004). To be strong,
+a hit must stand out more than nearly all of those, too.
 """
 
 import math
@@ -16,31 +28,48 @@ from mcp_vlsearch.types import MinRelevance, Relevance
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
 
-__all__ = ["Background", "judge", "reaches"]
+__all__ = ["FEWEST", "Background", "judge", "reach", "reaches"]
 
-STRONG: Final = 0.01
-LIKELY: Final = 1.0
-"""Most pictures expected to score as high by chance."""
+FALSE: Final = 0.1
+"""The share of hits that are there by chance, at most, down to the last likely one."""
 
 SAME: Final = 0.995
 """From this cosine on, a hit is the query's own picture or as good as that."""
 
+COPY: Final = 0.95
+"""From this cosine on, two pictures of a library are copies, not look-alikes."""
+
 FEWEST: Final = 20
 """With fewer scores than this there is no bulk to stand out from."""
+
+_LOW: Final = 0.1587
+"""The share of a normal distribution below one deviation under its middle."""
+_MARGIN: Final = 2.5
+"""How far look-alikes reach above their middle, in the way from there down to their lowest."""
+_LOWEST: Final = 0.05
+_ASKED: Final = 200
+"""Pictures of a sample that are asked for their look-alikes."""
+_PARTS: Final = 4
 
 _ORDER: Final[tuple[Relevance, ...]] = ("weak", "likely", "strong")
 
 
 @dataclass(frozen=True)
 class Background:
-    """The bulk of a library's scores for one query: its middle and spread, and its size."""
+    """The bulk of a library's scores for one query: its middle and spread.
+
+    ``ordered`` are the scores of random pictures, shape (n,), that it was fitted to, ``images`` is
+    the size of the library, and ``reach`` by how many spreads look-alikes stand out there.
+    """
 
     middle: float
     spread: float
+    ordered: "Vectors"
     images: int
+    reach: float
 
     @classmethod
-    def of(cls, scores: "Vectors", images: int) -> "Background | None":
+    def of(cls, scores: "Vectors", images: int, reach: float = 0.0) -> "Background | None":
         """Fit the bulk to scores of random pictures, shape (n,); None if there are too few.
 
         Middle and spread come from the lower half, which right answers do not reach.
@@ -48,16 +77,76 @@ class Background:
         if len(scores) < FEWEST:
             return None
         ordered = np.sort(scores)
-        low, middle = _quantile(ordered, 0.1587), _quantile(ordered, 0.5)
-        return cls(middle, max(middle - low, 1e-6), images)
+        low, middle = _quantile(ordered, _LOW), _quantile(ordered, 0.5)
+        return cls(middle, max(middle - low, 1e-6), ordered, images, reach)
 
-    def judge(self, score: float) -> Relevance:
-        """Say how relevant a hit with this cosine is."""
-        deviations = (score - self.middle) / self.spread
-        expected = self.images * 0.5 * math.erfc(deviations / math.sqrt(2))
-        if expected <= STRONG:
-            return "strong"
-        return "likely" if expected <= LIKELY else "weak"
+    def deviations(self, scores: "Vectors") -> "Vectors":
+        """Return by how many spreads scores, shape (n,), lie above the middle."""
+        found: Vectors = (scores - self.middle) / self.spread
+        return found
+
+    def false_shares(self, scores: "Vectors") -> list[float]:
+        """Return what share of all hits down to each one, best first, is there by chance.
+
+        Down to a hit are as many as come before it, or as a sample says that there are.
+        """
+        above = len(self.ordered) - np.searchsorted(self.ordered, scores)
+        found = np.maximum(above * (self.images / len(self.ordered)), np.arange(len(scores)) + 1)
+        shares = [
+            self.images * 0.5 * math.erfc(deviations / math.sqrt(2)) / count
+            for deviations, count in zip(self.deviations(scores), found, strict=True)
+        ]
+        # A hit is no worse than one that comes after it.
+        for place in range(len(shares) - 2, -1, -1):
+            shares[place] = min(shares[place], shares[place + 1])
+        return shares
+
+
+def judge(scores: "Vectors", background: Background | None) -> list[Relevance]:
+    """Say how relevant hits with these cosines are, shape (n,), best first.
+
+    Where there is no bulk to judge them by, all are likely, but for the query's own picture.
+    """
+    if background is None:
+        return ["strong" if score >= SAME else "likely" for score in scores]
+    is_far = background.deviations(scores) >= background.reach
+    is_likely = np.array(background.false_shares(scores)) <= FALSE
+    strong, likely = (scores >= SAME) | (is_far & is_likely), is_likely
+    return [
+        _ORDER[2 if first else int(second)] for first, second in zip(strong, likely, strict=True)
+    ]
+
+
+def reach(rows: "Vectors", images: int) -> float:
+    """Return by how many spreads look-alikes stand out, nearly always, in a library.
+
+    ``rows`` is a random sample of it, shape (n, dim), ``images`` its size. The limit is well above
+    the middle of the look-alikes' deviations, by a multiple of the way down to their lowest: their
+    own upper end may be copies that are a little apart. A larger library has nearer ones. The
+    deviation of the nearest grows with the logarithm of their number (Gumbel 1958), how fast is
+    told by parts of the sample.
+    """
+    if len(rows) < FEWEST:
+        return 0.0
+    lowest, middle = np.quantile(_stand_out(rows, _ASKED), (_LOWEST, 0.5))
+    limit = middle + _MARGIN * (middle - lowest)
+    if images > len(rows):
+        size = len(rows) // _PARTS
+        parts = [rows[part * size : (part + 1) * size] for part in range(_PARTS)]
+        fewer = np.median(np.concatenate([_stand_out(part, _ASKED // _PARTS) for part in parts]))
+        limit += (middle - fewer) * math.log(images / len(rows)) / math.log(_PARTS)
+    return float(limit)
+
+
+def _stand_out(rows: "Vectors", asked: int) -> "Vectors":
+    """Return by how many spreads the nearest other row stands out for each of the first rows."""
+    scores = rows[:asked] @ rows.T
+    np.fill_diagonal(scores, -1)
+    others = np.sort(scores, axis=1)[:, 1:]
+    low, middle = np.quantile(others, (_LOW, 0.5), axis=1)
+    nearest = np.where(others < COPY, others, -1).max(axis=1)
+    found: Vectors = (nearest - middle) / np.maximum(middle - low, 1e-6)
+    return found
 
 
 def _quantile(ordered: "Vectors", share: float) -> float:
@@ -65,13 +154,6 @@ def _quantile(ordered: "Vectors", share: float) -> float:
     place = share * (len(ordered) - 1)
     low = int(place)
     return float(ordered[low] + (place - low) * (ordered[low + 1] - ordered[low]))
-
-
-def judge(score: float, background: Background | None) -> Relevance:
-    """Say how relevant a hit is, also where there is no bulk to judge it by."""
-    if score >= SAME:
-        return "strong"
-    return background.judge(score) if background else "likely"
 
 
 def reaches(relevance: Relevance, least: MinRelevance) -> bool:

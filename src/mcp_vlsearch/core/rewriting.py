@@ -120,7 +120,9 @@ def _asked(rewriter: QueryRewriter, query: str) -> list[str]:
     except (RewriterError, *_CANT_BE):
         raise
     except Exception as error:  # whatever a plugin raises, the original can be searched
-        raise RewriterError(f"rewriter {rewriter.name!r} failed: {error!r}") from error
+        raise RewriterError(
+            f"rewriter {rewriter.name!r} failed: {error!r}; mend it, or give --rewrite off"
+        ) from error
 
 
 def _awaited(work: Callable[[], T], report: ProgressCallback, doing: str) -> T:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mcp_vlsearch.core.scan import PICTURE_SUFFIXES
 from mcp_vlsearch.errors import RootError
+from mcp_vlsearch.wording import listed, shown
 
 __all__ = ["Roots", "absolute", "is_below", "new_root", "real", "refuse_other_files"]
 
@@ -16,14 +17,16 @@ def real(path: str | Path) -> str:
     """Return the absolute path with ``~``, ``..`` and symlinks resolved. Raises RootError."""
     text = os.fspath(path)
     if "\0" in text or not text.strip():
-        raise RootError(f"{text!r} is not a path: give a file or folder below a root")
+        raise RootError(f"{shown(text)!r} is not a path: give a file or folder below a root")
     try:
         resolved = os.path.realpath(Path(text).expanduser())
         (text + resolved).encode()
     except UnicodeEncodeError as error:
-        raise RootError(f"the name of {text!r} is not UTF-8: rename it") from error
+        raise RootError(f"the name of {shown(text)!r} is not UTF-8: rename it") from error
     except (OSError, RuntimeError) as error:
-        raise RootError(f"{text!r} can't be resolved: {error}") from error
+        raise RootError(
+            f"{shown(text)!r} can't be resolved ({error.__class__.__name__}): give another path"
+        ) from error
     return resolved
 
 
@@ -43,8 +46,9 @@ def refuse_other_files(path: str) -> None:
     with suppress(OSError):  # what can't be looked at is told by the scan
         if not _is_picture(Path(path)) and Path(path).is_file():
             raise RootError(
-                f"{path} is no picture by its name: give a folder, or a file that ends in .jpg, "
-                ".png, .webp, .gif, .tif, .bmp, .avif, .heic or as another kind of picture does"
+                f"{shown(path)} is no picture by its name: give a folder, or a file that ends "
+                "in .jpg, .png, .webp, .gif, .tif, .bmp, .avif, .heic or as another kind "
+                "of picture does"
             )
 
 
@@ -55,7 +59,9 @@ def new_root(folder: str | Path) -> str:
     """
     path = real(folder)
     if not Path(path).exists():
-        raise RootError(f"{folder} does not exist: give a file or folder that does")
+        raise RootError(
+            f"{shown(os.fspath(folder))} does not exist: give a file or folder that does"
+        )
     refuse_other_files(path)
     return path
 
@@ -88,8 +94,8 @@ class Roots:
         resolved = real(path)
         if not any(is_below(resolved, folder) for folder in self.every()):
             raise RootError(
-                f"{os.fspath(path)!r} lies outside the roots ({', '.join(self.folders)}); allow it "
-                "with `mcp-vlsearch index FOLDER` or `serve --root FOLDER`"
+                f"{shown(os.fspath(path))!r} lies outside the roots ({listed(self.folders)}); "
+                "allow it with `mcp-vlsearch index FOLDER` or `serve --root FOLDER`"
             )
         return resolved
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
+from mcp_vlsearch.core.relevance import Background, reach
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import VectorIndex, Vectors
@@ -21,17 +22,19 @@ class Sample:
     def __init__(self, embeddings: Embeddings) -> None:
         self._embeddings = embeddings
         self._rows: Vectors | None = None
+        self._reach = 0.0
         self._version = 0, 0
         self._turn = threading.Lock()
 
-    def scores(self, vector: "Vectors", index: "VectorIndex") -> "Vectors":
-        """Return the cosines of a query, shape (dim,), to the sample, shape (n,)."""
+    def background(self, vector: "Vectors", index: "VectorIndex") -> Background | None:
+        """Return what a query, shape (dim,), finds in the library by chance."""
         with self._turn:
             version = index.last_seq, index.last_removal
             changes = sum(abs(now - then) for now, then in zip(version, self._version, strict=True))
             if self._rows is None or changes > len(index) // 10:
                 self._rows, self._version = self._embeddings.sample(_ROWS), version
-            rows = self._rows
+                self._reach = reach(self._rows, len(index))
+            rows, reached = self._rows, self._reach
         # BLAS would use all cores and, where they are busy, wait for each of them.
         scores: Vectors = np.einsum("ij,j->i", rows, vector)
-        return scores
+        return Background.of(scores, len(index), reached)

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import Final, NamedTuple
 
-__all__ = ["PICTURE_SUFFIXES", "Files", "Scan", "ScannedFile", "is_passed_by"]
+__all__ = ["PICTURE_SUFFIXES", "Files", "Scan", "ScannedFile", "is_passed_by", "is_picture"]
 
 _SUFFIXES: Final = """
 .apng .avif .avifs .blp .bmp .bw .cur .dcx .dds .dib .fit .fits .flc .fli .ftc .ftu .gbr .gif
@@ -150,7 +150,7 @@ class Scan:
             return
         try:
             if entry.is_file(follow_symlinks=False):
-                if _is_picture(name) and (name.isascii() or self._nameable(name, start)):
+                if is_picture(name) and (name.isascii() or self._nameable(name, start)):
                     status = entry.stat(follow_symlinks=False)
                     files[start + name] = status.st_size, status.st_mtime_ns
             elif _is_link(entry):
@@ -158,7 +158,7 @@ class Scan:
             elif entry.is_dir(follow_symlinks=False):
                 if self._recursive and not is_passed_by(name) and self._nameable(name, start):
                     folders.append(start + name)
-            elif _is_picture(name):
+            elif is_picture(name):
                 self._take(start + name, entry.stat(follow_symlinks=False), files)
         except FileNotFoundError:
             pass  # it went away since the folder was listed
@@ -177,7 +177,7 @@ class Scan:
                 self._unreadable(start + name, error)
             return
         is_folder = stat.S_ISDIR(status.st_mode)
-        wanted = self._recursive if is_folder else _is_picture(name)
+        wanted = self._recursive if is_folder else is_picture(name)
         if not wanted or is_passed_by(name) or not self._nameable(name, start):
             return
         if not allowed:
@@ -262,7 +262,8 @@ def _end(folder: str) -> str:
     return folder.rstrip(os.sep) + chr(ord(os.sep) + 1)
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Say whether a file of this name, or path, is one that a scan is after."""
     suffix = name[name.rfind(".") :]
     return suffix in _QUICKLY or suffix.lower() in PICTURE_SUFFIXES
 

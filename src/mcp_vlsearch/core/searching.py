@@ -1,6 +1,7 @@
-"""The search pipeline, one step a line: queries → vector → allowed ids → hits → relevance."""
+"""The search pipeline, one step a line: queries → vectors → allowed ids → hits → relevance."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os.path import lexists
 from typing import TYPE_CHECKING
@@ -8,21 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcp_vlsearch.cache.catalog import Catalog
-from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.contracts import Query
-from mcp_vlsearch.core.allowed import Allowed
+from mcp_vlsearch.contracts import Query, VectorIndex
 from mcp_vlsearch.core.encoding import EncoderSlot
-from mcp_vlsearch.core.fence import Fence
+from mcp_vlsearch.core.excluding import candidates, shows, turned_away
 from mcp_vlsearch.core.filters import compile_filters
-from mcp_vlsearch.core.fuse import exclude, fuse
-from mcp_vlsearch.core.lookup import IndexSlot
+from mcp_vlsearch.core.fuse import ANYTHING, compose, fuse
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pushing import Pushing
-from mcp_vlsearch.core.relevance import Background, judge, reaches
+from mcp_vlsearch.core.relevance import judge, reaches
 from mcp_vlsearch.core.roots import Roots
-from mcp_vlsearch.core.sample import Sample
+from mcp_vlsearch.core.spaces import OpenSpace
 from mcp_vlsearch.errors import LibraryError, QueryError
-from mcp_vlsearch.types import Filters, Hit, MinRelevance, SearchResult
+from mcp_vlsearch.types import Filters, Hit, MinRelevance, Relevance, SearchResult
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,16 +35,23 @@ class SearchRequest:
     """What to search for, and which hits count.
 
     ``texts`` are phrasings of one wish, the original first. ``image`` is a picture to go with them
-    (a composed query), ``vector`` a ready one, shape (dim,), in place of both.
+    (a composed query), or ``vector`` its ready one, shape (dim,). ``given`` is the image id of a
+    picture that is no answer, as it is the one that the texts change.
     """
 
     texts: tuple[str, ...] = ()
     image: "Image.Image | None" = None
     vector: "Vectors | None" = None
+    given: str = ""
     exclude: str = ""
     top_k: int = 10
     filters: Filters = field(default_factory=Filters)
     min_relevance: MinRelevance = "any"
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a picture, or its vector."""
+        return self.image is not None or self.vector is not None
 
 
 def check_top_k(request: SearchRequest) -> None:
@@ -63,26 +68,14 @@ def nothing_found(request: SearchRequest) -> SearchResult:
 
 
 class Searcher:
-    """Runs searches over one fingerprint; with ``roots``, over what lies below them only."""
+    """Runs searches in one space; with ``roots``, over what lies below them only."""
 
     def __init__(
-        self,
-        catalog: Catalog,
-        embeddings: Embeddings,
-        encoder: EncoderSlot,
-        index: IndexSlot,
-        sample: Sample,
-        fence: Fence,
-        filtered: Allowed,
-        roots: Roots | None,
+        self, space: OpenSpace, catalog: Catalog, encoder: EncoderSlot, roots: Roots | None
     ) -> None:
+        self._space = space
         self._catalog = catalog
-        self._embeddings = embeddings
         self._encoder = encoder
-        self._index = index
-        self._sample = sample
-        self._fence = fence
-        self._filtered = filtered
         self._roots = roots
 
     def search(self, request: SearchRequest, report: ProgressCallback = silent) -> SearchResult:
@@ -93,18 +86,25 @@ class Searcher:
         """
         started = time.monotonic()
         check_top_k(request)
-        index = self._index.current(report)
+        index = self._space.index.current(report)
         if not len(index):
             self._explain_emptiness()
-        vector = self._vector(request, report)
-        inside = self._fence.seqs(self._roots) if self._roots else None
+        wanted, unwanted = self._vectors(request, report)
+        inside = self._space.fence.seqs(self._roots) if self._roots else None
         total = len(index) if inside is None else len(inside)
         filtering = Pushing(index, request.filters)
         allowed = self._allowed(filtering.rest, inside)
         searched = filtering.count(allowed)
-        scores, seqs = filtering.search(vector[None], min(request.top_k, max(searched, 1)), allowed)
-        background = Background.of(self._sample.scores(vector, index), len(index))
-        hits = self._describe(scores[0], seqs[0], background)
+        most = request.top_k + bool(request.given)
+        many = most if unwanted is None else candidates(most)
+        towards = wanted if unwanted is None else turned_away(wanted, unwanted)
+        (scores,), (seqs,) = filtering.search(towards[None], min(many, max(searched, 1)), allowed)
+        if unwanted is not None:
+            scores, seqs = self._without(unwanted, wanted, index, seqs)
+        is_there = seqs >= 0
+        scores, seqs = scores[is_there][:most], seqs[is_there][:most]
+        relevances = judge(scores, self._space.sample.background(wanted, index))
+        hits = self._describe(scores, seqs, relevances, request.given)[: request.top_k]
         return SearchResult(
             queries=list(request.texts),
             hits=[hit for hit in hits if reaches(hit.relevance, request.min_relevance)],
@@ -113,23 +113,59 @@ class Searcher:
             seconds=time.monotonic() - started,
         )
 
-    def _vector(self, request: SearchRequest, report: ProgressCallback) -> "Vectors":
+    def _vectors(
+        self, request: SearchRequest, report: ProgressCallback
+    ) -> "tuple[Vectors, Vectors | None]":
+        """Return what is wanted, and what is not, if anything: unit-norm, shape (dim,)."""
+        fingerprint = self._space.embeddings.fingerprint
+
+        def encode(queries: Sequence[Query]) -> "Vectors":
+            return self._encoder.encode_queries(queries, report, fingerprint)
+
+        if request.texts and not self._space.composes and request.has_picture:
+            return self._put_together(request, encode), None
         if request.vector is not None:
-            return request.vector
+            return request.vector, None
         queries = [Query(text, request.image) for text in request.texts or ("",)]
         unwanted = request.exclude.strip()
-        if unwanted:
-            queries.append(Query(unwanted))
-        vectors = self._encoder.encode_queries(queries, report, self._embeddings.fingerprint)
-        if unwanted:
-            return exclude(fuse(vectors[:-1]), vectors[-1])
-        return fuse(vectors)
+        if not unwanted:
+            return fuse(encode(queries)), None
+        vectors = encode([*queries, Query(unwanted)])
+        return fuse(vectors[:-1]), vectors[-1]
+
+    def _put_together(
+        self, request: SearchRequest, encode: Callable[[Sequence[Query]], "Vectors"]
+    ) -> "Vectors":
+        """Return the vector of a composed query whose parts are encoded one by one."""
+        picture = request.vector
+        if picture is None:
+            (picture,) = encode([Query(image=request.image)])
+        texts = encode([*map(Query, request.texts), Query(ANYTHING)])
+        return compose(picture, fuse(texts[:-1]), texts[-1])
+
+    def _without(
+        self, unwanted: "Vectors", wanted: "Vectors", index: VectorIndex, seqs: "Seqs"
+    ) -> "tuple[Vectors, Seqs]":
+        """Return the rows that do not show what is unwanted, with their cosines to what is wanted.
+
+        Best come first.
+        """
+        there = np.sort(seqs[seqs >= 0])
+        if not len(there):
+            return np.empty(0, np.float32), there
+        scores, rows = index.search(np.stack([wanted, unwanted]), len(there), there)
+        by_seq = np.argsort(rows, axis=1)
+        found, against = np.take_along_axis(scores, by_seq, axis=1)
+        background = self._space.sample.background(unwanted, index)
+        left = ~shows(against, found, background)
+        best = np.argsort(-found[left], kind="stable")
+        return found[left][best], np.sort(rows[0])[left][best]
 
     def _allowed(self, filters: Filters, inside: "Seqs | None") -> "Seqs | None":
         condition = compile_filters(filters)
         if condition is None:
             return inside
-        allowed = self._filtered.seqs(condition)
+        allowed = self._space.filtered.seqs(condition)
         if inside is None:
             return allowed
         return allowed[np.isin(allowed, inside, assume_unique=True, kind="table")]
@@ -138,19 +174,26 @@ class Searcher:
         """Raise if the library has pictures, but no vectors of this encoder and its settings."""
         used = self._catalog.indexed_with()
         # Another process may have begun to index since the index was read.
-        if used is not None and not self._embeddings.any():
+        if used is not None and not self._space.embeddings.any():
             raise LibraryError(
                 f"all pictures here were indexed with other settings ({used}): search with those, "
                 "or index again with these"
             )
 
     def _describe(
-        self, scores: "Vectors", seqs: "Seqs", background: Background | None
+        self,
+        scores: "Vectors",
+        seqs: "Seqs",
+        relevances: Sequence[Relevance],
+        given: str,
     ) -> list[Hit]:
-        found = {int(s): float(score) for s, score in zip(seqs, scores, strict=True) if s >= 0}
+        """Return hits for rows, best first, without the given picture."""
+        found = dict(zip(seqs.tolist(), zip(scores.tolist(), relevances, strict=True), strict=True))
         hits: list[Hit] = []
         for record in self._catalog.describe(list(found)):
-            score = found[record.seq]
+            if record.image_id == given:
+                continue
+            score, relevance = found[record.seq]
             path, *others = self._shown(record.paths)
             hits.append(
                 Hit(
@@ -160,7 +203,7 @@ class Searcher:
                     other_paths=others,
                     part=record.part,
                     score=score,
-                    relevance=judge(score, background),
+                    relevance=relevance,
                     width=record.width,
                     height=record.height,
                     format=record.format,

@@ -17,9 +17,7 @@ from mcp_vlsearch.core.following import followed, space_for
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.memo import Memo
 from mcp_vlsearch.core.progress import ProgressCallback
-from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sample import Sample
-from mcp_vlsearch.core.searching import Searcher
 from mcp_vlsearch.errors import EncoderChangedError
 from mcp_vlsearch.pins import choices, follow_index_kind, follow_pin, pin_encoder
 from mcp_vlsearch.settings import CONFIG_FILE, Precision, Settings
@@ -42,18 +40,10 @@ class OpenSpace:
     filtered: Allowed
     has_entries: Memo[bool]
 
-    def searcher(self, catalog: Catalog, encoder: EncoderSlot, roots: Roots | None) -> Searcher:
-        """Return what searches here; with roots, only below them."""
-        return Searcher(
-            catalog,
-            self.embeddings,
-            encoder,
-            self.index,
-            self.sample,
-            self.fence,
-            self.filtered,
-            roots,
-        )
+    @property
+    def composes(self) -> bool:
+        """Whether the encoder is given picture and text of a composed query together."""
+        return bool(getattr(self.encoder, "composes", True))
 
 
 class SpaceSlot:

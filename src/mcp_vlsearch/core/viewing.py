@@ -210,4 +210,4 @@ def _fail(images: Sequence[ViewedImage]) -> None:
     if len(images) == 1:
         raise ImageError(reasons[0])
     told = "; ".join(f"{image.position}. {image.name}: {image.error}" for image in images[:3])
-    raise ImageError(f"none of the {len(images)} images can be shown: {told}")
+    raise ImageError(f"none of the {len(images)} images can be shown; search again: {told}")

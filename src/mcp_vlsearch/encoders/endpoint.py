@@ -136,7 +136,8 @@ class Endpoint:
             except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
                 raise UnreachableError(
                     f"{self.url} did not answer within "
-                    f"{content.get('timeout', self._limit):.0f} s: is it overloaded?"
+                    f"{content.get('timeout', self._limit):.0f} s: is it overloaded? "
+                    "Try again when it is not"
                 ) from error
             except httpx2.TransportError as error:
                 if attempt == self._attempts:
@@ -175,7 +176,9 @@ def _base(url: str | None, purpose: Purpose) -> str:
     try:
         parsed = httpx2.URL(url.strip())
     except httpx2.InvalidURL as error:
-        raise SettingsError(f"{flag}: {error} (got {url!r})") from error
+        raise SettingsError(
+            f"{flag}: give an address such as http://127.0.0.1:8766 ({error}; got {url!r})"
+        ) from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise SettingsError(f"{flag}: give an address of http or https (got {url!r})")
     if parsed.userinfo:  # which every message about the server would show

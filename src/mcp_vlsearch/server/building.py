@@ -20,6 +20,7 @@ from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.errors import PluginError, VLSearchError
 from mcp_vlsearch.plugins import available
 from mcp_vlsearch.version import VERSION
+from mcp_vlsearch.wording import in_words, shown
 
 __all__ = ["GRACE", "LibraryServer", "build_server"]
 
@@ -39,11 +40,16 @@ folders and sizes belong into `filters`.
 - view_images shows you what you found: all hits on one numbered sheet, or one of them larger.
 - Show the user the paths of good hits. Hits of "weak" relevance are probably not what was asked \
 for: say so rather than present them as found.
-- The first call after a start may wait for the model to load; it reports progress meanwhile."""
+- The first call after a start may wait for the model to load; it reports progress meanwhile.
+- Where there is something to do next, `next_step` in a result, or the error, says what."""
 
 _INDEXING: Final = """\
-- If it has none, or the user added pictures, call index_images once with no arguments; if that is \
-interrupted, call it again and it goes on where it stopped."""
+- If it has none, or the user added pictures, call index_images with no arguments; while its \
+answer is not `complete`, it goes on by itself, and calling it again waits for the rest."""
+
+_WATCHING: Final = """\
+- New, changed and deleted pictures are taken up within seconds, by themselves; index_images is \
+needed only to hear when a first run is done, or why a picture is not found."""
 
 _READ_ONLY: Final = """\
 - This library is read-only here: pictures that are not indexed can't be added."""
@@ -72,7 +78,9 @@ class LibraryServer(MCPServer[Any]):
     """An MCP server that warms its library up and keeps every tool error to one line."""
 
     def __init__(self, library: Library) -> None:
-        indexing = _READ_ONLY if library.settings.read_only else _INDEXING
+        indexing = _WATCHING if library.settings.watch else _INDEXING
+        if library.settings.read_only:
+            indexing = _READ_ONLY
         super().__init__(
             "mcp-vlsearch",
             title="Visual search",
@@ -81,6 +89,7 @@ class LibraryServer(MCPServer[Any]):
             extensions=[_apps()],
             log_level="WARNING",
         )
+        self.call_seconds = library.settings.call_seconds
         self._library = library
         self._warming: threading.Timer | None = None
 
@@ -111,7 +120,8 @@ class LibraryServer(MCPServer[Any]):
             if isinstance(cause, VLSearchError):
                 raise ToolError(_one_line(cause)) from cause
             raise UnexpectedToolError(
-                f"{name} failed unexpectedly ({_one_line(repr(cause))}); the server's log has more"
+                f"{name} failed unexpectedly ({_one_line(repr(cause))}): look into the server's "
+                "log and report it"
             ) from cause
         except ToolError as error:
             cause = error.__cause__
@@ -120,13 +130,19 @@ class LibraryServer(MCPServer[Any]):
             raise ToolError(_one_line(cause or error)) from cause
 
     def _refuse_unknown(self, name: str, arguments: Mapping[str, Any]) -> None:
-        """Refuse arguments that the tool does not have; the SDK would ignore them."""
+        """Refuse tools that are not there, and arguments that one lacks: the SDK ignores those."""
         tool = self._tool_manager.get_tool(name)
-        known = tool.parameters["properties"] if tool else arguments
+        if tool is None:
+            names = ", ".join(known.name for known in self._tool_manager.list_tools())
+            raise ToolError(f"no tool is called {name!r}: call one of {names}")
+        known = tool.parameters["properties"]
         for argument in arguments:
             if argument not in known:
                 takes = ", ".join(known) or "none"
-                raise ToolError(f"{name} has no argument {argument!r}: it takes {takes}")
+                raise ToolError(
+                    f"{name} has no argument {shown(argument)!r}: "
+                    f"leave it out, for it takes {takes}"
+                )
 
     async def run_over_stdio(self, stdout: TextIO) -> None:
         """Serve this process's stdin, with answers going to ``stdout``, until stdin ends."""
@@ -164,7 +180,7 @@ def _compact(result: CallToolResult | InputRequiredResult) -> CallToolResult | I
 def _explain(error: ValidationError) -> str:
     problems: Sequence[Any] = error.errors(include_url=False)
     return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        f"{'.'.join(str(part) for part in problem['loc'])}: {in_words(problem)}"
         for problem in problems[:3]
     )
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from mcp_vlsearch.encoders.wire import unpacked_numbers
 from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.wording import in_words
 
 __all__ = ["Input", "Request", "answer", "read_explanation", "read_request"]
 
@@ -105,7 +106,8 @@ def _read(model: type[_M], body: bytes) -> _M:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"]))
-        raise QueryError(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
+        said = in_words(problem)
+        raise QueryError(f"{where}: {said}" if where else said) from error
 
 
 def answer(request: Request, vectors: NDArray[np.float32]) -> dict[str, Any]:
@@ -138,7 +140,7 @@ def _one_input(messages: list[_Message]) -> Input:
         by_role[message.role] = message
     user, system = by_role.get("user"), by_role.get("system")
     if user is None:
-        raise QueryError("there is no user message")
+        raise QueryError("there is no user message: give one")
     addresses = [address for message in messages for address in message.addresses()]
     if len(addresses) > 1:
         raise QueryError("there is more than one picture: give one list of messages for each")
@@ -153,4 +155,4 @@ def _picture(address: str) -> bytes:
     try:
         return base64.b64decode(address[match.end() :], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise QueryError("the picture is not valid base64") from error
+        raise QueryError("the picture is not valid base64: encode it again") from error

@@ -121,7 +121,7 @@ class _Service:
         request = read_request(await _body(http))
         if request.model != self._settings.model:
             raise QueryError(
-                f"there is no model {request.model!r} here: {self._settings.model!r} is"
+                f"there is no model {request.model!r} here: ask for {self._settings.model!r}"
             )
         inputs = request.inputs()
         has_picture = any(given.picture is not None for given in inputs)
@@ -129,7 +129,7 @@ class _Service:
             self._encode, inputs, limiter=self._pictures if has_picture else self._texts
         )
         if request.dimensions is not None and request.dimensions > vectors.shape[1]:
-            raise QueryError(f"dimensions: vectors have {vectors.shape[1]}")
+            raise QueryError(f"dimensions: vectors have {vectors.shape[1]}; ask for no more")
         # known without waiting, and the one that made the vectors: once it has encoded, it stays
         fingerprint = self._slot.known(silent).fingerprint
         return JSONResponse({**answer(request, vectors), CARD: {"fingerprint": fingerprint}})
@@ -191,7 +191,8 @@ class _Service:
             if given.instruction not in (None, "", self._query_instruction):
                 raise QueryError(
                     f"this server encodes pictures with the instruction "
-                    f"{self._image_instruction!r} and queries with {self._query_instruction!r}"
+                    f"{self._image_instruction!r} and queries with {self._query_instruction!r}: "
+                    "send one of these, or none"
                 )
         queries = [
             Query(given.text, None if given.picture is None else _decoded(given, encoder))

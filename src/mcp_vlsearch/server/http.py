@@ -19,6 +19,7 @@ from mcp_vlsearch.server.listening import (
     run,
     say,
 )
+from mcp_vlsearch.server.watching import in_background
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["http_app", "serve_http"]
@@ -38,7 +39,9 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
         token = settings.token or (None if is_loopback(host) else new_token())
         port = listening.getsockname()[1]
         say(f"serving MCP at http://{bracketed(host)}:{port}{_PATH}; Ctrl-C stops it")
-        run(http_app(library, host, token), listening)
+        app = http_app(library, host, token)
+        with in_background(library):
+            run(app, listening)
         leave(grace=GRACE)  # the library still open, for the batch in flight
 
 

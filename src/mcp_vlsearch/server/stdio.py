@@ -14,6 +14,7 @@ from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.encoders.shared import SharedEncoder
 from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.server.building import GRACE, build_server
+from mcp_vlsearch.server.watching import in_background
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["serve_stdio"]
@@ -33,7 +34,8 @@ def serve_stdio(settings: Settings) -> None:
     with Library(settings, SharedEncoder if shares else None) as library:
         server = build_server(library)
         try:
-            anyio.run(server.run_over_stdio, wire)
+            with in_background(library):
+                anyio.run(server.run_over_stdio, wire)
         except* BrokenPipeError:  # the client went without closing stdin first
             pass
         leave(grace=GRACE)  # the library still open, for the batch in flight

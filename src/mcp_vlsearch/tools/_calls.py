@@ -12,6 +12,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.errors import CancelledError, VLSearchError
+from mcp_vlsearch.tools._hints import hinted
 
 __all__ = ["Relay", "Rising", "call"]
 
@@ -22,49 +23,64 @@ _LOOK: Final = 0.2
 """Seconds between two looks at the work's progress, so at most five reports a second."""
 _HEARTBEAT: Final = 3.0
 """Seconds without news after which the last report is sent again: clients give up on silence."""
+_SECONDS: Final = 45.0
+"""Seconds that a call may take in a server that says nothing else."""
 _STEP: Final = 0.001
 """What the progress number rises by when nothing was counted."""
 _NO_NEWS: Final = Progress(0, None, "working")
 
 
-async def call(ctx: Context, work: Callable[[ProgressCallback], T]) -> T:
+async def call(ctx: Context, work: Callable[[ProgressCallback], T], *, limited: bool = True) -> T:
     """Run blocking ``work`` in a thread, with a callback for its progress, and return its result.
 
     When the tool call is cancelled, it ends at once and the work at its next report, between
-    batches. Raises :class:`ToolError` in place of a :class:`VLSearchError`.
+    batches. Where ``limited``, it also ends when a client might soon give up; then the work goes
+    on, so that the next call finds the model loaded. Raises :class:`ToolError` in place of a
+    :class:`VLSearchError`.
     """
     relay = Relay()
     failure: Exception | None = None
+    seconds = getattr(ctx.mcp_server, "call_seconds", _SECONDS) if limited else None
     async with anyio.create_task_group() as group:
         group.start_soon(relay.forward, ctx.report_progress)
-        try:
-            result = await anyio.to_thread.run_sync(
-                partial(work, relay.report), abandon_on_cancel=True
-            )
-        except Exception as error:  # out of the task group it would come wrapped
-            failure = error
-        finally:
-            relay.stop()
-            group.cancel_scope.cancel()
+        with anyio.move_on_after(seconds) as limit:
+            try:
+                result = await anyio.to_thread.run_sync(
+                    partial(work, relay.report), abandon_on_cancel=True
+                )
+            except Exception as error:  # out of the task group it would come wrapped
+                failure = error
+            finally:
+                if not limit.cancel_called:
+                    relay.stop()
+        group.cancel_scope.cancel()
+    if limit.cancelled_caught:
+        raise ToolError(
+            f"this takes longer than a call may ({relay.latest.message}): it goes on by itself, "
+            "call again in half a minute"
+        )
     if isinstance(failure, VLSearchError):
         raise ToolError(str(failure)) from failure
     if failure is not None:
         raise failure
-    return result
+    return hinted(result)
 
 
 class Relay:
-    """Carries progress from the working thread to the client, and the wish to stop back."""
+    """Carries progress from the working thread to the client, and the wish to stop back.
+
+    ``latest`` is the news that came last.
+    """
 
     def __init__(self) -> None:
-        self._latest = _NO_NEWS
+        self.latest = _NO_NEWS
         self._stopped = threading.Event()
 
     def report(self, progress: Progress) -> None:
         """Take news from any thread. Raises :class:`CancelledError` once the call is over."""
         if self._stopped.is_set():
             raise CancelledError("stopped; what is done stays, and calling again goes on from it")
-        self._latest = progress
+        self.latest = progress
 
     def stop(self) -> None:
         """Make the next report raise."""
@@ -76,7 +92,7 @@ class Relay:
         sent, sent_at = _NO_NEWS, anyio.current_time()
         while True:
             await anyio.sleep(_LOOK)
-            latest, now = self._latest, anyio.current_time()
+            latest, now = self.latest, anyio.current_time()
             if latest is not sent or now - sent_at >= _HEARTBEAT:
                 await send(*rising.next(latest), latest.message)
                 sent, sent_at = latest, now

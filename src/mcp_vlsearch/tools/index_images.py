@@ -18,9 +18,9 @@ DESCRIPTION = """\
 Make new and changed pictures searchable, and forget those that are gone.
 Call it with no arguments when library_status shows no images, or after the user added pictures. \
 Only what is new is encoded, so a repeated call is cheap; a first one over thousands of pictures \
-takes minutes to hours and reports progress. If it is interrupted, what is done stays: call it \
-again and it goes on. Tell the user about `failures`: files that could not be read, with the \
-reason."""
+takes minutes to hours. A long run goes on by itself after the call has answered: while `complete` \
+is false, call again with the same arguments to wait for the rest, or search what is there. Tell \
+the user about `failures`: files that could not be read, with the reason."""
 
 
 def register(server: MCPServer, library: Library) -> None:
@@ -54,5 +54,12 @@ def register(server: MCPServer, library: Library) -> None:
     ) -> IndexReport:
         return await call(
             ctx,
-            lambda report: library.index(paths, recursive=recursive, force=force, report=report),
+            lambda report: library.runs.index(
+                paths,
+                recursive=recursive,
+                force=force,
+                report=report,
+                seconds=library.settings.call_seconds,
+            ),
+            limited=False,
         )

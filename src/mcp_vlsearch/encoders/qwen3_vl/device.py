@@ -52,7 +52,8 @@ def choose_device(wanted: Device) -> str:
         return there[0]
     if wanted not in there:
         raise SettingsError(
-            f"--device {wanted}: torch finds none here; there is: {', '.join(there)}"
+            f"--device {wanted}: torch finds none here; there is: {', '.join(there)}; give "
+            "one of these, or leave it out"
         )
     return wanted
 

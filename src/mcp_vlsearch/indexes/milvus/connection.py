@@ -168,14 +168,17 @@ class Connection:
             )
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
             return LibraryError(
-                f"Milvus at {self._shown} did not answer in time: is it overloaded?"
+                f"Milvus at {self._shown} did not answer in time: is it overloaded? Try again "
+                "when it is not"
             )
         if method == "connect" or code == grpc.StatusCode.UNAVAILABLE:
             return LibraryError(
                 f"can't reach Milvus at {self._shown} ({reason}): start the server there, or give "
                 "another --milvus-uri"
             )
-        return LibraryError(f"Milvus at {self._shown} fails to {method}: {reason}")
+        return LibraryError(
+            f"Milvus at {self._shown} fails to {method}: {reason}; look into its log"
+        )
 
 
 def _checked(uri: str | None) -> str | None:
