@@ -88,8 +88,7 @@ def _blended(image: Image.Image, heat: "Heat") -> Image.Image:
     grey = np.asarray(image.convert("L"), np.float32)[..., None]
     faded = picture + _FADED * (grey * 0.9 - picture)
     colours = _ramp()[np.rint(hot[..., 0] * 255).astype(np.uint8)]
-    # squared roots keep the warm parts in sight; cold ones stay the picture
-    opacity = _OPACITY * np.sqrt(hot)
+    opacity = _OPACITY * hot**0.8  # what is hardly warm stays the picture
     blended = faded + opacity * (colours - faded)
     canvas = Image.fromarray(np.clip(np.rint(blended), 0, 255).astype(np.uint8))
     if hot.any():
