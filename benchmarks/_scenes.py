@@ -1,10 +1,14 @@
-"""Storybook scenes as the built-in model sees them: vectors of pictures, texts and both together."""
+"""Storybook scenes as the built-in model sees them: vectors of pictures, of texts, and of both."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from itertools import repeat
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
@@ -20,42 +24,77 @@ from mcp_vlsearch.storybook.scene import Scene
 
 __all__ = ["Storybook", "Vectors"]
 
+T = TypeVar("T")
+
 Vectors = NDArray[np.float32]
 
-BATCH: Final = 256
-"""Pictures that are held in memory at a time."""
+BATCH: Final = 64
+"""Pictures that a process draws and encodes at a time."""
 
 
 class Storybook:
-    """The built-in model in full precision."""
+    """The built-in model in full precision, one thread in each of some processes."""
 
-    def __init__(self, threads: int) -> None:
-        logging.disable_progress_bar()
-        torch.set_num_threads(threads)
-        given = {"library": Path(), "model": "storybook", "device": "cpu", "precision": "fp32"}
-        self._encoder = Qwen3VLEncoder(Settings.model_validate(given))
-        self._encoder.load()
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
 
     def pictures(self, scenes: Sequence[Scene]) -> Vectors:
         """Draw scenes; return one vector each, shape (n, dim)."""
-        parts = []
-        for first in range(0, len(scenes), BATCH):
-            block = scenes[first : first + BATCH]
-            parts.append(self._encoder.encode_images([draw(scene) for scene in block]))
-            progress(f"{first + len(block)} of {len(scenes)} scenes")
-        return np.concatenate(parts)
+        return self._each(_pictures, [scenes[part] for part in _parts(len(scenes))])
+
+    def composed(self, scenes: Sequence[Scene], texts: Sequence[str]) -> Vectors:
+        """Return one vector per drawn scene together with its text, shape (n, dim)."""
+        pairs = list(zip(scenes, texts, strict=True))
+        return self._each(_composed, [pairs[part] for part in _parts(len(pairs))])
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         """Return one vector per text, shape (n, dim); texts that are alike are encoded once."""
         distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        vectors = self._encoder.encode_queries([Query(text) for text in distinct])
+        vectors = _encoder().encode_queries([Query(text) for text in distinct])
         return vectors[[distinct[text] for text in texts]]
 
-    def composed(self, scenes: Sequence[Scene], texts: Sequence[str]) -> Vectors:
-        """Return one vector per drawn scene together with its text, shape (n, dim)."""
-        parts = []
-        for first in range(0, len(scenes), BATCH):
-            pairs = zip(scenes[first : first + BATCH], texts[first : first + BATCH], strict=True)
-            queries = [Query(text, draw(scene)) for scene, text in pairs]
-            parts.append(self._encoder.encode_queries(queries))
-        return np.concatenate(parts)
+    def _each(
+        self, work: Callable[[Sequence[T]], Vectors], parts: Sequence[Sequence[T]]
+    ) -> Vectors:
+        done: list[Vectors] = []
+        for vectors in self._mapped(work, parts):
+            done.append(vectors)
+            if len(done) % 8 == 0 or len(done) == len(parts):
+                progress(f"{sum(map(len, done))} of {sum(map(len, parts))} scenes")
+        return np.concatenate(done)
+
+    def _mapped(
+        self, work: Callable[[Sequence[T]], Vectors], parts: Sequence[Sequence[T]]
+    ) -> Iterator[Vectors]:
+        if self._workers == 1:
+            yield from map(work, parts)
+            return
+        with ProcessPoolExecutor(self._workers, multiprocessing.get_context("spawn")) as pool:
+            yield from pool.map(_alone, repeat(work), parts)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    for first in range(0, count, BATCH):
+        yield slice(first, first + BATCH)
+
+
+def _alone(work: Callable[[Sequence[T]], Vectors], part: Sequence[T]) -> Vectors:
+    torch.set_num_threads(1)
+    return work(part)
+
+
+def _pictures(scenes: Sequence[Scene]) -> Vectors:
+    return _encoder().encode_images([draw(scene) for scene in scenes])
+
+
+def _composed(pairs: Sequence[tuple[Scene, str]]) -> Vectors:
+    return _encoder().encode_queries([Query(text, draw(scene)) for scene, text in pairs])
+
+
+@cache
+def _encoder() -> Qwen3VLEncoder:
+    logging.disable_progress_bar()
+    given = {"library": Path(), "model": "storybook", "device": "cpu", "precision": "fp32"}
+    encoder = Qwen3VLEncoder(Settings.model_validate(given))
+    encoder.load()
+    return encoder

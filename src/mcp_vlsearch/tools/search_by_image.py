@@ -25,7 +25,7 @@ DESCRIPTION = """\
 Find the user's pictures that look like a given one.
 Give an `image_id` or `path` of an earlier hit to see more of its kind, or a picture's bytes in \
 base64. With `text` the picture is changed in thought ("the same place in snow", "but with two \
-cats"). The given picture itself comes first if the library holds it.
+cats"), and is no hit itself; without, it comes first if the library holds it.
 Hits come best first, with paths to give to the user; view_images shows them to you. Those of \
 "weak" relevance are probably not alike. With `total_images` 0 nothing is indexed yet."""
 

@@ -27,8 +27,8 @@ sofa" finds more than "dog"). If a query is short or ambiguous, send other phras
 `alternatives`; they are searched together with it. Put dates, places, folders and sizes into \
 `filters`, not into the query.
 Hits come best first, with paths to give to the user; view_images shows them to you. Trust \
-`relevance` more than `score`: when all hits are "weak", the library probably has no such picture; \
-say so, or try another phrasing. With `total_images` 0 nothing is indexed yet."""
+`relevance` more than `score`: "likely" hits may only be alike, so look at them; when all are \
+"weak", the library probably has no such picture: say so, or try another phrasing. With `total_images` 0 nothing is indexed yet."""
 
 
 def register(server: MCPServer, library: Library) -> None:
