@@ -46,9 +46,16 @@ def gallery(library: Library) -> Image.Image:
         return Image.open(io.BytesIO(window.screenshot()))
 
 
+def heat_map(library: Library) -> Image.Image:
+    """Show which part of the best hit matches a thing that the album's first query asks for."""
+    hit = library.search_by_text(QUERY, top_k=1).hits[0]
+    return Image.open(io.BytesIO(library.explain_match(hit.image_id, "a pink bus").jpeg))
+
+
 PICTURES: Final[dict[str, Callable[[Library], Image.Image]]] = {
     "contact-sheet": contact_sheet,
     "gallery": gallery,
+    "heat-map": heat_map,
 }
 """What each picture shows; to add one, add its name and a function from the album's library."""
 NEEDS_BROWSER: Final = {"gallery"}

@@ -77,8 +77,10 @@ def test_an_installed_plugin_passes_the_public_contract_suite(installed: Path) -
         "from pathlib import Path\n"
         "from mcp_vlsearch.plugins import resolve\n"
         "from mcp_vlsearch.settings import Settings\n"
-        "from mcp_vlsearch.testing import check_encoder\n"
-        "check_encoder(resolve('encoders', 'colours')(Settings(library=Path('unused'))))\n"
+        "from mcp_vlsearch.testing import check_encoder, check_explaining\n"
+        "encoder = resolve('encoders', 'colours')(Settings(library=Path('unused')))\n"
+        "check_encoder(encoder)\n"
+        "check_explaining(encoder)\n"
         "print('kept')"
     )
     assert python("-c", script, path=installed) == "kept\n"

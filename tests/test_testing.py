@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query, Space
-from mcp_vlsearch.testing import check_encoder, check_index, check_rewriter
+from mcp_vlsearch.testing import (
+    check_encoder,
+    check_explaining,
+    check_index,
+    check_rewriter,
+)
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
@@ -223,6 +228,53 @@ def test_an_encoder_that_breaks_a_promise_is_told_which(
 ) -> None:
     with pytest.raises(AssertionError, match=promise):
         check_encoder(encoder())
+
+
+class Explains(PlainEncoder):
+    """Heats up the cells of a grid by their brightness."""
+
+    def explain(self, image: Image.Image, vector: Vectors) -> Vectors:
+        del vector
+        grey = np.asarray(image.convert("L").resize((4, 3)), np.float32)
+        above = grey - grey.min()
+        return self._heat(above / above.max())
+
+    def _heat(self, heat: Vectors) -> Vectors:
+        return heat
+
+
+class ExplainsBeyondOne(Explains):
+    def _heat(self, heat: Vectors) -> Vectors:
+        return 2 * heat
+
+
+class ExplainsInOneRow(Explains):
+    def _heat(self, heat: Vectors) -> Vectors:
+        return heat.ravel()
+
+
+class ExplainsWhatItSawLast(Explains):
+    def _heat(self, heat: Vectors) -> Vectors:
+        last, self.last = getattr(self, "last", heat[::-1]), heat
+        return np.asarray(last)
+
+
+def test_an_encoder_that_explains_passes() -> None:
+    check_explaining(Explains())
+
+
+@pytest.mark.parametrize(
+    ("encoder", "promise"),
+    [
+        (ExplainsBeyondOne, "heat is 1"),
+        (ExplainsInOneRow, "rows and columns"),
+        (ExplainsWhatItSawLast, "the same input has the same heat"),
+        (PlainEncoder, "has explain"),
+    ],
+)
+def test_an_encoder_that_explains_wrongly_is_told_how(encoder: type[Any], promise: str) -> None:
+    with pytest.raises(AssertionError, match=promise):
+        check_explaining(encoder())
 
 
 class Rewriter:

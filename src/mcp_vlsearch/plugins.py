@@ -41,6 +41,8 @@ BUILT_IN: Final[dict[Group, dict[str, str]]] = {
         "search_by_text": "mcp_vlsearch.tools.search_by_text:register",
         "search_by_image": "mcp_vlsearch.tools.search_by_image:register",
         "view_images": "mcp_vlsearch.tools.view_images:register",
+        "explain_match": "mcp_vlsearch.tools.explain_match:register",
+        "find_duplicates": "mcp_vlsearch.tools.find_duplicates:register",
         "library_status": "mcp_vlsearch.tools.library_status:register",
         "remove_images": "mcp_vlsearch.tools.remove_images:register",
     },

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 from PIL import Image
 
+from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.errors import CancelledError
@@ -185,6 +186,47 @@ def test_search_with_a_rewriter_that_can_not_be_had_says_so_in_one_line(run: Run
     result = run("search", "red", "--rewrite", "model", "--rewrite-model", "./nowhere")
     assert result.code == 1
     assert "there is no directory './nowhere': give --rewrite-model" in result.err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("indexed")
+def test_search_writes_a_heat_map_for_each_hit(run: Run, tmp_path: Path) -> None:
+    result = run("search", "red", "-k", "3", "--explain", tmp_path / "maps" / "red")
+    assert result.code == 0, result.err
+    assert f"3 heat maps written to {tmp_path / 'maps' / 'red'}" in result.err
+    written = sorted((tmp_path / "maps" / "red").iterdir())
+    assert [path.name[:3] for path in written] == ["001", "002", "003"]
+    assert written[0].name == "001-red.jpg"
+    for path in written:
+        with Image.open(path) as image:
+            assert image.format == "JPEG"
+
+
+@pytest.mark.usefixtures("indexed")
+def test_search_explains_texts_only_and_into_folders_only(run: Run, pictures: Path) -> None:
+    refused = run("search", "--image", pictures / "red.png", "--explain", pictures / "maps")
+    assert (refused.code, "--explain goes with TEXT alone" in refused.err) == (2, True)
+    assert run("search", "red", "--explain", pictures / "red.png").code == 2
+
+
+def test_duplicates_says_which_file_to_keep_and_deletes_none(run: Run, pictures: Path) -> None:
+    Image.new("RGB", (80, 60), "red").save(pictures / "large.png")
+    (pictures / "same.png").write_bytes((pictures / "white.png").read_bytes())
+    run("index", pictures, "--encoder", "colours")
+    result = run("duplicates")
+    assert result.code == 0
+    blocks = [block.splitlines() for block in result.out.strip().split("\n\n")]
+    found = {tuple(line.split()[0] for line in block): block for block in blocks}
+    assert set(found) == {("kept", "near"), ("kept", "exact")}
+    assert found["kept", "near"][0].endswith("large.png")
+    assert "80 × 60" in found["kept", "near"][0]
+    assert "2 copies among 5 images" in result.err
+    assert "Nothing was deleted" in result.err
+    assert (pictures / "same.png").exists()
+    report = DuplicateReport.model_validate_json(run("duplicates", "--json").out)
+    assert (report.total_groups, report.copies) == (2, 2)
+    narrow = run("duplicates", "--min-width", "50", "--threshold", "0.9", "-k", "1", "--json")
+    assert DuplicateReport.model_validate_json(narrow.out).searched_images == 1
+    assert run("duplicates", "--threshold", "0.2").code == 2
 
 
 def test_search_takes_filters(run: Run, indexed: Path) -> None:

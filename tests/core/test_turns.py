@@ -111,6 +111,34 @@ def test_pictures_of_several_callers_fill_a_batch_and_not_more(crowd: Crowd, gat
     assert gate.calls == [[0], [1, 2, 3, 4], [5], [6, 7, 8, 9, 10]]
 
 
+def test_work_that_goes_alone_takes_its_turn_with_the_searches(crowd: Crowd, gate: Gate) -> None:
+    calls: list[object] = []
+
+    def explain(item: int) -> str:
+        calls.append((item, len(gate.calls)))
+        return "explained"
+
+    first, pictures = crowd.index(1), crowd.index(2)
+    before = crowd.search(3)
+    alone = crowd.pool.submit(crowd.turns.alone, 4, explain)
+    with crowd.turns._changed:
+        while len(crowd.turns._searches) < 2:
+            crowd.turns._changed.wait(0.001)
+    after = crowd.search(5)
+    gate.open.set()
+    assert alone.result(60) == "explained"
+    assert [values(future) for future in (first, pictures, before, after)] == [[1], [2], [3], [5]]
+    assert gate.calls == [[1], [3], [5], [2]]
+    assert calls == [(4, 2)]
+
+
+def test_work_that_fails_alone_fails_its_caller_only(crowd: Crowd, gate: Gate) -> None:
+    gate.open.set()
+    with pytest.raises(ZeroDivisionError):
+        crowd.turns.alone(0, lambda item: 1 / item)
+    assert values(crowd.search(1)) == [1]
+
+
 def test_a_request_that_fails_does_not_fail_those_beside_it(crowd: Crowd, gate: Gate) -> None:
     done = [crowd.search(1), crowd.search(2), crowd.search(-1), crowd.search(3)]
     gate.open.set()

@@ -136,6 +136,12 @@ def test_it_keeps_the_contract_of_encoders(url: str) -> None:
     assert (encoder.dim, encoder.model, encoder.name) == (DIM, MODEL, "remote")
 
 
+def test_somebody_elses_server_explains_nothing(url: str) -> None:
+    encoder = make(url)
+    with pytest.raises(EncoderError, match=r"gives vectors only.*encoder serve"):
+        encoder.explain(photo(1, 64, 64), np.ones(DIM, np.float32))
+
+
 def test_every_vector_belongs_to_its_own_picture(url: str) -> None:
     encoder = make(url)
     pictures = [photo(seed, 64, 64) for seed in range(50)]

@@ -67,6 +67,13 @@ class ColourEncoder:
     def encode_queries(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         return unit([self._colour(query) for query in queries])
 
+    def explain(self, image: Image.Image, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Heat up the cells of a 4 × 4 grid by their colour."""
+        small = np.asarray(image.resize((4, 4), Image.Resampling.BOX), np.float32) @ vector
+        above = small - small.min()
+        heat: NDArray[np.float32] = (above / (above.max() or 1)).astype(np.float32)
+        return heat
+
     def _colour(self, query: Query) -> NDArray[np.float32]:
         total = np.zeros(3, np.float32)
         if query.image:

@@ -6,6 +6,7 @@ import pytest
 from mcp import Client, Tool
 from pydantic import BaseModel
 
+from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.gallery import URI
 from mcp_vlsearch.server import build_server
 from mcp_vlsearch.types import IndexReport, LibraryStatus, RemoveReport, SearchResult
@@ -37,6 +38,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "group_by_file": False,
     },
     "view_images": {"images": REQUIRED, "layout": "sheet"},
+    "explain_match": {"image": REQUIRED, "query": REQUIRED},
+    "find_duplicates": {"threshold": 0.95, "filters": {}, "top_k": 50},
     "library_status": {},
     "remove_images": {"paths": REQUIRED},
 }
@@ -45,6 +48,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "index_images": IndexReport,
     "search_by_text": SearchResult,
     "search_by_image": SearchResult,
+    "find_duplicates": DuplicateReport,
     "library_status": LibraryStatus,
     "remove_images": RemoveReport,
 }
@@ -84,6 +88,8 @@ async def test_every_parameter_is_described_and_bounded(tools: dict[str, Tool], 
                 assert "maxLength" in schema or "enum" in schema, key
             case "integer":
                 assert (schema["minimum"], schema["maximum"]) == (1, 100), key
+            case "number":
+                assert (schema["minimum"], schema["maximum"]) == (0.5, 1), key
             case "array":
                 assert "maxItems" in schema, key
                 assert "maxLength" in schema["items"], key
@@ -108,6 +114,13 @@ async def test_results_have_the_fields_of_the_contract(tools: dict[str, Tool], n
     output = tools[name].output_schema
     assert output is not None
     assert list(output["properties"]) == list(RESULTS[name].model_fields)
+
+
+async def test_tools_that_show_pictures_return_no_data(tools: dict[str, Tool]) -> None:
+    assert {name for name, tool in tools.items() if tool.output_schema is None} == {
+        "explain_match",
+        "view_images",
+    }
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

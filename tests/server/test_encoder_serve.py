@@ -25,11 +25,12 @@ from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.encoders.qwen3_vl import Qwen3VLEncoder
 from mcp_vlsearch.encoders.remote import RemoteEncoder
-from mcp_vlsearch.encoders.wire import data_uri
+from mcp_vlsearch.encoders.wire import data_uri, packed_numbers
 from mcp_vlsearch.errors import EncoderError, OutOfMemoryError, SettingsError
 from mcp_vlsearch.plugins import BUILT_IN
 from mcp_vlsearch.server.encoder import encoder_app, serve_encoder
 from mcp_vlsearch.settings import Settings, load_settings
+from mcp_vlsearch.testing import check_explaining
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 from tests.encoders.tiny import photo, save_checkpoint
@@ -150,6 +151,43 @@ def test_vectors_of_a_qwen3_vl_are_the_same_through_http(serve: Serve, tmp_path:
     cosines = (far.encode_queries(queries) * local.encode_queries(queries)).sum(axis=1)
     assert cosines.min() >= 0.9999
     assert far.fingerprint == local.fingerprint
+
+
+def test_a_match_is_explained_through_http_as_here(serve: Serve) -> None:
+    chosen = {"model": "storybook", "device": "cpu", "precision": "fp32"}
+    local = Qwen3VLEncoder(settings_of(**chosen))
+    url = serve(encoder="qwen3-vl", **chosen)
+    for dim in (None, 64):
+        far = remote(url, model="storybook", dim=dim)
+        check_explaining(far)
+        [vector] = far.encode_queries([Query("a red bicycle")])
+        for size in ((160, 160), (300, 120), (90, 200)):
+            picture = photo(1, *size)
+            np.testing.assert_allclose(
+                far.explain(picture, vector), local.explain(picture, vector), atol=1e-3
+            )
+
+
+def test_what_a_server_can_not_explain_is_said_in_one_line(serve: Serve) -> None:
+    far = remote(serve())
+    with pytest.raises(EncoderError, match="encoder 'mosaic' can't say which part"):
+        far.explain(photo(1, 64, 64), np.ones(49, np.float32))
+    url = serve(encoder="qwen3-vl", model="storybook", device="cpu")
+
+    def explain(**body: Any) -> httpx2.Response:
+        return httpx2.post(f"{url}/explain", json=body, trust_env=False, timeout=PATIENCE)
+
+    picture = data_uri(photo(1, 64, 64))
+    for body, message in (
+        ({"picture": picture}, "vector: Field required"),
+        ({"picture": picture, "vector": "???"}, "vector: give little-endian float32"),
+        ({"picture": picture, "vector": ""}, "vector: there are no numbers"),
+        ({"picture": picture, "vector": packed_numbers(np.ones(999, np.float32))}, "have 256"),
+        ({"picture": "http://a/b.png", "vector": "AAAAAA=="}, "send the picture itself"),
+    ):
+        response = explain(**body)
+        assert response.status_code == 400
+        assert message in refusal(response)
 
 
 def test_a_library_that_was_indexed_here_goes_on_through_a_server(

@@ -54,6 +54,7 @@ class Deleting:
                 WHERE NOT EXISTS (SELECT 1 FROM files WHERE files.image_id = images.source)
                 AND NOT EXISTS (SELECT 1 FROM embeddings WHERE image_id = images.image_id)"""
             )
+            tables.execute("DELETE FROM looks WHERE image_id NOT IN (SELECT image_id FROM images)")
 
     def drop(self, space: SpaceRecord, counted: Counted) -> None:
         """Delete a fingerprint with its entries and vectors.

@@ -236,6 +236,19 @@ class Embeddings:
         vectors = self._vectors(b"".join(rows.values()))
         return np.fromiter(rows, np.int64, len(rows)), vectors
 
+    def at(self, seqs: "Seqs") -> "tuple[Seqs, Vectors]":
+        """Return those of the seqs that are entries, in their order, and their vectors (n, dim)."""
+        query = f"""
+            SELECT seq, vector FROM json_each(?) AS wanted JOIN entries ON seq = wanted.value
+            JOIN embeddings USING (image_id, fingerprint)
+            WHERE entries.fingerprint = {_FINGERPRINT} ORDER BY wanted.key
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(query, (json.dumps(seqs.tolist()), self.fingerprint))
+            found = rows.fetchall()
+        vectors = self._vectors(b"".join(vector for _, vector in found))
+        return np.fromiter((seq for seq, _ in found), np.int64, len(found)), vectors
+
     def vector(self, image_id: str) -> "Vectors | None":
         """Return the cached vector of an image, shape (dim,), if there is one."""
         query = f"SELECT vector FROM embeddings WHERE image_id = ? AND fingerprint = {_FINGERPRINT}"

@@ -180,6 +180,20 @@ def tell_removals_apart(tables: Tables) -> None:
         tables.execute(statement)
 
 
+def keep_looks(tables: Tables) -> None:
+    """Keep the looks of pictures that were compared, by the version of what makes them.
+
+    They are large for a clustered key, so the table keeps its rowid.
+    """
+    tables.execute(
+        """CREATE TABLE looks (
+            image_id TEXT NOT NULL UNIQUE,
+            version INTEGER NOT NULL,
+            look BLOB NOT NULL
+        )"""
+    )
+
+
 STEPS: Final = (
     create_catalog,
     create_embeddings,
@@ -190,6 +204,7 @@ STEPS: Final = (
     name_library,
     tell_removals_apart,
     count_lacking,
+    keep_looks,
     count_changes_of_copies,
     hold_parts,  # keeps the triggers that ``files`` has from others
 )

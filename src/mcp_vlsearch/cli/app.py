@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from mcp_vlsearch.cli import (
     cache,
     demo,
+    duplicates,
     encoder,
     evaluate,
     index,
@@ -45,6 +46,7 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("status")(status.status)
 app.command("remove")(remove.remove)
+app.command("duplicates")(duplicates.duplicates)
 app.command("plugins")(plugins.plugins)
 app.command("demo")(demo.demo)
 app.command("storybook")(storybook.storybook)

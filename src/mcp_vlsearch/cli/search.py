@@ -12,18 +12,21 @@ from mcp_vlsearch.cli.options import (
     FILTERS,
     REWRITING,
     WithJson,
+    given_folder,
     given_path,
     only,
     takes,
 )
 from mcp_vlsearch.cli.progress import working
+from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.files import write_whole
 
 if TYPE_CHECKING:
     from mcp_vlsearch.core.library import Library
+    from mcp_vlsearch.core.progress import ProgressCallback
     from mcp_vlsearch.types import Filters, SearchResult
 
-__all__ = ["LeastRelevance", "search"]
+__all__ = ["LeastRelevance", "filters_of", "search"]
 
 
 class LeastRelevance(StrEnum):
@@ -64,6 +67,14 @@ def search(
     group: Annotated[
         bool, typer.Option("--group", help="Only the best page or moment of each file.")
     ] = False,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a picture for each hit into this folder: which part of it matches TEXT.",
+            metavar="DIR",
+            parser=given_folder,
+        ),
+    ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -83,11 +94,13 @@ def search(
         raise UsageError(
             "--alternative, --exclude and --rewrite go with TEXT alone: leave them or --image out"
         )
+    if explain is not None and (image is not None or text is None):
+        raise UsageError("--explain goes with TEXT alone: leave it or --image out")
     if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg"):
         raise UsageError(f"--sheet: give a file that ends in .jpg (got {sheet.name!r})")
     common: dict[str, Any] = {
         "top_k": top_k,
-        "filters": _filters(filters),
+        "filters": filters_of(filters),
         "min_relevance": min_relevance.value,
         "group_by_file": group,
     }
@@ -102,6 +115,8 @@ def search(
                 report=report,
                 **common,
             )
+        if explain is not None:
+            _explain(library, text or "", result, explain, report)
         if sheet is not None:
             _write_sheet(library, result, sheet)
     if json:
@@ -127,7 +142,8 @@ def _write_sheet(library: "Library", result: "SearchResult", file: Path) -> None
     note(f"contact sheet: {file}")
 
 
-def _filters(given: dict[str, Any]) -> "Filters":
+def filters_of(given: dict[str, Any]) -> "Filters":
+    """Return the filters that options say. Raises :class:`UsageError` for what they can't be."""
     from pydantic import ValidationError
 
     from mcp_vlsearch.types import Filters
@@ -152,6 +168,27 @@ def _near(text: str) -> dict[str, str]:
     if len(parts) != 3:
         raise UsageError(f"--near: give LAT,LON,KM, such as 48.86,2.35,5 (got {text!r})")
     return dict(zip(("latitude", "longitude", "km"), parts, strict=True))
+
+
+def _explain(
+    library: "Library", text: str, result: "SearchResult", folder: Path, report: "ProgressCallback"
+) -> None:
+    """Write a heat map for each hit, named by its rank and file."""
+    from mcp_vlsearch.core.progress import Progress
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = 0
+    for hit in result.hits:
+        report(Progress(hit.rank, len(result.hits), f"explaining hit {hit.rank}"))
+        name = f"{hit.rank:03d}-{Path(hit.path).stem}.jpg"
+        try:
+            found = library.explain_match(hit.image_id, text, report=report)
+        except ImageError as error:
+            note(f"hit {hit.rank} is not explained: {error}")
+            continue
+        (folder / name).write_bytes(found.jpeg)
+        written += 1
+    note(f"{counted(written, 'heat map')} written to {folder}")
 
 
 def _show(result: "SearchResult") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_vlsearch.contracts import Encoder, PreparingEncoder, Query
+from mcp_vlsearch.contracts import Encoder, ExplainingEncoder, PreparingEncoder, Query
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.query_cache import QueryCache
 from mcp_vlsearch.core.turns import Turns
@@ -18,7 +18,7 @@ from mcp_vlsearch.types import EncoderState, EncoderStatus
 if TYPE_CHECKING:
     from PIL import Image
 
-    from mcp_vlsearch.contracts import Prepared, Vectors
+    from mcp_vlsearch.contracts import Heat, Prepared, Vectors
 
 __all__ = ["EncoderSlot", "prepared"]
 
@@ -126,6 +126,22 @@ class EncoderSlot:
         return turns.search(
             queries, lambda together: self._texts.encode(encoder, together), _QUERIES
         )
+
+    def explain(
+        self, image: "Image.Image", vector: "Vectors", report: ProgressCallback, fingerprint: str
+    ) -> "Heat":
+        """Return how much each part of a picture matches a vector, shape (rows, columns).
+
+        It takes its turn with the searches. Raises :class:`EncoderError` if the encoder can't say,
+        and :class:`EncoderChangedError` if there is one of another fingerprint by now.
+        """
+        encoder, turns = self._turn(report, fingerprint)
+        if not isinstance(encoder, ExplainingEncoder):
+            raise EncoderError(
+                f"the encoder {encoder.name!r} can't say which part of a picture matches: "
+                "the encoder qwen3-vl can"
+            )
+        return turns.alone(image, lambda given: encoder.explain(given, vector))
 
     def status(self) -> EncoderStatus:
         """Say what the encoder is and where it stands; never waits."""

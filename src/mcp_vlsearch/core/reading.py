@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.core.decode import open_upright
+from mcp_vlsearch.core.duplicates import DuplicateRequest, Duplicates, no_duplicates
+from mcp_vlsearch.core.explaining import Explanation, explain
 from mcp_vlsearch.core.fence import check_folder
 from mcp_vlsearch.core.fuse import fuse
 from mcp_vlsearch.core.news import News, look
@@ -127,6 +130,58 @@ class LibraryReader(OpenLibrary):
 
         viewer = Viewer(self._catalog, self._roots(), self._thumbnails)
         return viewer.view(images, layout, remarks, report)
+
+    def explain_match(
+        self, image: str, query: str, *, report: ProgressCallback = silent
+    ) -> Explanation:
+        """Show which part of a picture matches a text; the picture need not be indexed.
+
+        ``image`` is a path under a root, an image id, or base64. Raises :class:`QueryError`,
+        :class:`RootError`, :class:`ImageError`, and :class:`EncoderError` if the encoder can't say.
+        """
+        roots = self._roots()
+        given = find_picture(image, roots, self._catalog)
+        if given.data is None:
+            picture = open_known(given.image_id, roots, self._catalog)
+        else:
+            picture = open_upright(given.data)
+        texts = [Query(text) for text in phrasings(query)]
+
+        def explained(space: OpenSpace) -> Explanation:
+            fingerprint = space.embeddings.fingerprint
+            vector = fuse(self._encoder.encode_queries(texts, report, fingerprint))
+            return explain(picture, given.image_id, query, vector, space, self._encoder, report)
+
+        return self._spaces.run(explained, report)
+
+    def duplicates(
+        self,
+        *,
+        threshold: float = 0.95,
+        filters: Filters = NO_FILTERS,
+        top_k: int = 50,
+        report: ProgressCallback = silent,
+    ) -> DuplicateReport:
+        """Find files with the same bytes, and pictures that look the same; nothing is deleted.
+
+        Vectors with a cosine of at least ``threshold`` propose, pixels decide. ``report`` may raise
+        :class:`CancelledError`; looks that were made by then are kept. Raises :class:`QueryError`,
+        and :class:`RootError` for a folder outside the roots.
+        """
+        request = DuplicateRequest(threshold, filters, top_k)
+        request.check()
+        roots, fence = self._roots(), self._fence()
+        if filters.folder is not None:
+            check_folder(filters.folder, roots, self._catalog, fence is not None)
+        if not self._catalog.any_entry():
+            return no_duplicates(request)
+
+        def find(space: OpenSpace) -> DuplicateReport:
+            may_keep = not self.settings.read_only
+            finder = Duplicates(self._database, self._catalog, space, roots, fence, may_keep)
+            return finder.find(request, report)
+
+        return self._spaces.run(find, report)
 
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent

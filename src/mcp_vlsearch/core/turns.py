@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_vlsearch.errors import EncoderError
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Turns"]
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 Encode = Callable[[Sequence[Any]], "Vectors"]
 
 _PATIENCE: Final = 16
@@ -18,22 +21,28 @@ _PATIENCE: Final = 16
 
 
 class _Request:
-    """What one caller wants encoded, and then its vectors or what went wrong."""
+    """What one caller wants done with items, and then what came of them or what went wrong.
 
-    def __init__(self, items: Sequence[Any]) -> None:
+    Up to ``most`` items of requests go together, unless ``most`` is 0: such a request goes alone.
+    """
+
+    def __init__(
+        self, items: Sequence[Any], work: Callable[[Sequence[Any]], Any], most: int
+    ) -> None:
         self.items = items
-        self.vectors: Vectors | None = None
+        self.work = work
+        self.most = most
+        self.answer: Any = None
         self.error: Exception | None = None
 
     @property
     def done(self) -> bool:
-        return self.vectors is not None or self.error is not None
+        return self.answer is not None or self.error is not None
 
-    def result(self) -> "Vectors":
+    def result(self) -> Any:
         if self.error:
             raise self.error
-        assert self.vectors is not None
-        return self.vectors
+        return self.answer
 
 
 class Turns:
@@ -56,19 +65,27 @@ class Turns:
         ``most`` is how many items one call takes, unless a single request has more. Raises what
         ``encode`` raises for these items.
         """
-        return self._run(self._searches, _Request(items), encode, most)
+        vectors: Vectors = self._run(self._searches, _Request(items, encode, most))
+        return vectors
+
+    def alone(self, item: T, work: Callable[[T], R]) -> R:
+        """Return ``work(item)``, before any picture's turn, and never together with others."""
+        [result] = self._run(self._searches, _Request((item,), lambda items: [work(*items)], 0))
+        answer: R = result
+        return answer
 
     def index(self, items: Sequence[Any], encode: Encode, most: int) -> "Vectors":
         """Return ``encode``'s vectors of the items once no search is waiting; as :meth:`search`."""
-        return self._run(self._pictures, _Request(items), encode, most)
+        vectors: Vectors = self._run(self._pictures, _Request(items, encode, most))
+        return vectors
 
-    def _run(self, line: list[_Request], request: _Request, encode: Encode, most: int) -> "Vectors":
+    def _run(self, line: list[_Request], request: _Request) -> Any:
         with self._changed:
             line.append(request)
         try:
-            while together := self._wait(line, request, most):
+            while together := self._wait(line, request):
                 try:
-                    _answer(together, encode)
+                    _answer(together, _work(request, together[0]))
                 finally:
                     self._leave(line, together)
         except BaseException:
@@ -76,7 +93,7 @@ class Turns:
             raise
         return request.result()
 
-    def _wait(self, line: list[_Request], request: _Request, most: int) -> list[_Request]:
+    def _wait(self, line: list[_Request], request: _Request) -> list[_Request]:
         """Wait for the turn and return who goes along; nobody if another has done the work."""
         with self._changed:
             self._changed.wait_for(lambda: request.done or self._may_go(line))
@@ -84,7 +101,7 @@ class Turns:
                 return []
             self._busy = True
             self._passed = self._passed + 1 if line is self._searches and self._pictures else 0
-            together = _first(line, most)
+            together = _first(line)
             del line[: len(together)]
             return together
 
@@ -107,41 +124,46 @@ class Turns:
             self._changed.notify_all()
 
 
-def _first(line: Sequence[_Request], most: int) -> list[_Request]:
+def _first(line: Sequence[_Request]) -> list[_Request]:
     taken: list[_Request] = []
     count = 0
     for request in line:
         count += len(request.items)
-        if taken and count > most:
+        if taken and count > min(taken[0].most, request.most):
             break
         taken.append(request)
     return taken
 
 
-def _answer(together: Sequence[_Request], encode: Encode) -> None:
+def _work(own: _Request, first: _Request) -> Callable[[Sequence[Any]], Any]:
+    """Return what is done with requests that a thread takes: its own work, unless one is alone."""
+    return own.work if own.most and first.most else first.work
+
+
+def _answer(together: Sequence[_Request], work: Callable[[Sequence[Any]], Any]) -> None:
     """Encode all requests in one call; if that fails, each alone, so that each has its own error.
 
     One picture that is too large must not fail the searches that happen to wait beside it.
     """
     items = [item for request in together for item in request.items]
     try:
-        vectors = _checked(encode(items), len(items))
+        answers = _checked(work(items), len(items))
     except Exception as error:
         if len(together) == 1:
             together[0].error = error
             return
         for request in together:
-            _answer([request], encode)
+            _answer([request], work)
         return
     start = 0
     for request in together:
-        request.vectors = vectors[start : start + len(request.items)]
+        request.answer = answers[start : start + len(request.items)]
         start += len(request.items)
 
 
-def _checked(vectors: "Vectors", count: int) -> "Vectors":
-    if len(vectors) != count:
+def _checked(answers: Any, count: int) -> Any:
+    if len(answers) != count:
         raise EncoderError(
-            f"the encoder gave {len(vectors)} vectors for {count} inputs: report it to its author"
+            f"the encoder gave {len(answers)} vectors for {count} inputs: report it to its author"
         )
-    return vectors
+    return answers

@@ -14,7 +14,16 @@ from PIL import Image
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.encoders.endpoint import CONCURRENT, Endpoint
 from mcp_vlsearch.encoders.remote_space import RemoteSpace
-from mcp_vlsearch.encoders.wire import CARD, Packed, data_uri, finished, request_for
+from mcp_vlsearch.encoders.wire import (
+    CARD,
+    EXPLAIN,
+    Packed,
+    data_uri,
+    finished,
+    packed_numbers,
+    request_for,
+    unpacked_numbers,
+)
 from mcp_vlsearch.errors import (
     EncoderError,
     OutOfMemoryError,
@@ -28,6 +37,8 @@ __all__ = ["RemoteEncoder"]
 _EMBEDDINGS: Final = "/v1/embeddings"
 _CELL: Final = 32
 """Qwen3-VL looks at pictures in squares of so many pixels."""
+_SHOWN: Final = 1024
+"""Pixels along an edge of a picture that is to be explained."""
 _DEFAULT_MAX_PIXELS: Final = 512 * 512
 _PROBE_TEXT: Final = "A red bicycle leans on a white wall."
 
@@ -136,6 +147,31 @@ class RemoteEncoder:
                 for query in queries
             ]
         )
+
+    def explain(self, image: Image.Image, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how much each part of a picture matches a vector, shape (rows, columns).
+
+        Raises :class:`EncoderError`, also if the server or its encoder can't say.
+        """
+        if not self._is_ours:
+            raise EncoderError(
+                f"{self._endpoint.url} gives vectors only, and can't say which part of a picture "
+                "matches: `mcp-vlsearch encoder serve` can"
+            )
+        picture = image.convert("RGB")
+        picture.thumbnail((_SHOWN, _SHOWN))
+        body = {"picture": data_uri(picture), "vector": packed_numbers(vector)}
+        [answer] = self._endpoint.post_all(EXPLAIN, [body])
+        if _space_in(answer) != self._space:
+            raise UnreachableError(
+                f"{self._endpoint.url} runs another model or precision now: start again"
+            )
+        try:
+            return unpacked_numbers(answer["heat"], (int(answer["rows"]), int(answer["columns"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise EncoderError(
+                f"{self._endpoint.url} gave no usable heat map: start the same version there"
+            ) from error
 
     def _encode(self, bodies: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
         vectors = self._vectors(bodies)[:, : self.dim]

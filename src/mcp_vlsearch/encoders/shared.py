@@ -17,7 +17,7 @@ from mcp_vlsearch.errors import EncoderError, UnreachableError
 from mcp_vlsearch.settings import Precision, Settings
 
 if TYPE_CHECKING:
-    from mcp_vlsearch.contracts import Vectors
+    from mcp_vlsearch.contracts import Heat, Vectors
 
 __all__ = ["SharedEncoder"]
 
@@ -71,6 +71,10 @@ class SharedEncoder:
     def encode_queries(self, queries: Sequence[Query]) -> "Vectors":
         """Return unit-norm vectors, shape (len(queries), dim). Raises :class:`EncoderError`."""
         return self._call(lambda remote: remote.encode_queries(queries))
+
+    def explain(self, image: Image.Image, vector: "Vectors") -> "Heat":
+        """Return how much each part of a picture matches a vector. Raises :class:`EncoderError`."""
+        return self._call(lambda remote: remote.explain(image, vector))
 
     def _call(self, work: Callable[[RemoteEncoder], T]) -> T:
         remote = self._remote

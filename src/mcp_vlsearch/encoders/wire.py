@@ -10,13 +10,27 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["CARD", "OUT_OF_MEMORY", "Packed", "data_uri", "finished", "request_for"]
+__all__ = [
+    "CARD",
+    "EXPLAIN",
+    "OUT_OF_MEMORY",
+    "Packed",
+    "data_uri",
+    "finished",
+    "packed_numbers",
+    "request_for",
+    "unpacked_numbers",
+]
 
 CARD: Final = "mcp_vlsearch"
 """Key under which our own server says more about its encoder: all of it in an entry of
 ``/v1/models``, its fingerprint in every answer with vectors."""
+EXPLAIN: Final = "/explain"
+"""Where our own server says which part of a picture matches a vector."""
 OUT_OF_MEMORY: Final = "out_of_memory"
 """Type of the error by which our own server says that memory is short."""
 _DEFAULT_INSTRUCTION: Final = "Represent the user's input."
@@ -65,6 +79,19 @@ def request_for(
         "continue_final_message": True,
         "add_special_tokens": True,
     }
+
+
+def packed_numbers(values: NDArray[np.float32]) -> str:
+    """Return numbers row by row as they are sent: little-endian float32 in base64."""
+    return base64.b64encode(values.astype("<f4").tobytes()).decode()
+
+
+def unpacked_numbers(packed: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return what :func:`packed_numbers` packed. Raises :class:`ValueError` for anything else."""
+    values = np.frombuffer(base64.b64decode(packed, validate=True), "<f4").astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError("not all numbers are finite")
+    return values.reshape(shape)
 
 
 def data_uri(image: Image.Image) -> str:

@@ -4,16 +4,17 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from mcp_vlsearch.encoders.wire import unpacked_numbers
 from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.wording import in_words
 
-__all__ = ["Input", "Request", "answer", "read_request"]
+__all__ = ["Input", "Request", "answer", "read_explanation", "read_request"]
 
 _MOST_INPUTS: Final = 256
 _DATA_URI: Final = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
@@ -71,10 +72,37 @@ class Request(BaseModel):
         return [Input(text) for text in texts]
 
 
+class _Explanation(BaseModel):
+    picture: str
+    vector: str
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
 def read_request(body: bytes) -> Request:
     """Understand a body. Raises :class:`QueryError` with one line."""
+    return _read(Request, body)
+
+
+def read_explanation(body: bytes) -> tuple[bytes, NDArray[np.float32]]:
+    """Return the picture's bytes and the vector, shape (dim,), that a body asks about.
+
+    Raises :class:`QueryError`.
+    """
+    given = _read(_Explanation, body)
     try:
-        return Request.model_validate_json(body)
+        vector = unpacked_numbers(given.vector, (-1,))
+    except ValueError as error:
+        raise QueryError("vector: give little-endian float32 numbers in base64") from error
+    if not len(vector):
+        raise QueryError("vector: there are no numbers")
+    return _picture(given.picture), vector
+
+
+def _read(model: type[_M], body: bytes) -> _M:
+    try:
+        return model.model_validate_json(body)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"]))

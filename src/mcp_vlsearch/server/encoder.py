@@ -21,10 +21,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mcp_vlsearch.contracts import Encoder, Query
-from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode
+from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode, open_upright
 from mcp_vlsearch.core.encoding import EncoderSlot, prepared
 from mcp_vlsearch.core.progress import silent
-from mcp_vlsearch.encoders.wire import CARD, OUT_OF_MEMORY, finished
+from mcp_vlsearch.encoders.wire import CARD, EXPLAIN, OUT_OF_MEMORY, finished, packed_numbers
 from mcp_vlsearch.errors import (
     ImageError,
     OutOfMemoryError,
@@ -33,7 +33,12 @@ from mcp_vlsearch.errors import (
     VLSearchError,
 )
 from mcp_vlsearch.leaving import leave
-from mcp_vlsearch.server.embedding_requests import Input, answer, read_request
+from mcp_vlsearch.server.embedding_requests import (
+    Input,
+    answer,
+    read_explanation,
+    read_request,
+)
 from mcp_vlsearch.server.listening import (
     LOCAL_NAMES,
     BearerToken,
@@ -92,6 +97,7 @@ def encoder_app(slot: EncoderSlot, settings: Settings, host: str, token: str | N
     routes = [
         Route("/v1/embeddings", _explained(host, service.embeddings), methods=["POST"]),
         Route("/v1/models", _explained(host, service.models)),
+        Route(EXPLAIN, _explained(host, service.explain), methods=["POST"]),
         Route("/target_size", _explained(host, service.target_size)),
         Route("/health", _explained(host, service.health)),
     ]
@@ -128,6 +134,15 @@ class _Service:
         fingerprint = self._slot.known(silent).fingerprint
         return JSONResponse({**answer(request, vectors), CARD: {"fingerprint": fingerprint}})
 
+    async def explain(self, http: HTTPRequest) -> Response:
+        """Say which part of a picture matches a vector."""
+        picture, vector = read_explanation(await _body(http))
+        heat = await run_sync(self._explain, picture, vector, limiter=self._texts)
+        fingerprint = self._slot.known(silent).fingerprint
+        rows, columns = heat.shape
+        content = {"rows": rows, "columns": columns, "heat": packed_numbers(heat)}
+        return JSONResponse({**content, CARD: {"fingerprint": fingerprint}})
+
     async def models(self, _: HTTPRequest) -> Response:
         """Say which model there is, and to our own client all about it, as soon as it is known."""
         encoder = await run_sync(self._slot.known, silent)
@@ -159,6 +174,13 @@ class _Service:
         """Say where the encoder stands, and its precision if that is known; never waits for it."""
         status = self._slot.status()
         return JSONResponse({"state": status.state, "precision": status.precision})
+
+    def _explain(self, picture: bytes, vector: Vectors) -> Vectors:
+        encoder = self._slot.known(silent)
+        if len(vector) > encoder.dim:
+            raise QueryError(f"vector: vectors have {encoder.dim} numbers")
+        image = open_upright(picture)
+        return self._slot.explain(image, vector, silent, encoder.fingerprint)
 
     def _encode(self, inputs: list[Input]) -> Vectors:
         encoder = self._slot.known(silent)

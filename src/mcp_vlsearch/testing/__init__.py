@@ -20,6 +20,7 @@ from PIL import Image
 
 from mcp_vlsearch.contracts import (
     Encoder,
+    ExplainingEncoder,
     PreparingEncoder,
     Query,
     Space,
@@ -30,7 +31,7 @@ from mcp_vlsearch.testing.rewriters import check_rewriter
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["check_encoder", "check_index", "check_rewriter"]
+__all__ = ["check_encoder", "check_explaining", "check_index", "check_rewriter"]
 
 _Item = TypeVar("_Item")
 
@@ -83,6 +84,23 @@ def check_encoder(encoder: Encoder, *, tolerance: float = 5e-3) -> None:
     assert encoder.encode_queries([Query()]).shape == (1, encoder.dim), (
         "an empty query has a vector"
     )
+
+
+def check_explaining(encoder: ExplainingEncoder) -> None:
+    """Check that an encoder's heat is a map, and hangs on nothing but picture and vector."""
+    assert isinstance(encoder, ExplainingEncoder), "an encoder that explains has explain()"
+    encoder.load()
+    vectors = encoder.encode_queries([Query("cat"), Query("a red bicycle")])
+    for seed, size in enumerate(((320, 240), (60, 400), (64, 64))):
+        picture = _picture(seed, size)
+        for vector in vectors:
+            heat = encoder.explain(picture, vector)
+            assert heat.ndim == 2, "heat has rows and columns"
+            assert heat.dtype == np.float32, "heat is float32"
+            assert heat.min() >= 0, "heat is 0 where nothing matches"
+            assert heat.max() in (0, 1), "heat is 1 where most matches, or 0 throughout"
+            again = encoder.explain(picture, vector)
+            assert np.allclose(heat, again, atol=0.05), "the same input has the same heat"
 
 
 class _PlainSearch:

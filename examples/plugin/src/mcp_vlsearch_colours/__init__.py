@@ -48,6 +48,14 @@ class ColourEncoder:
         """Return the mean of a query's picture and the colours that its text names."""
         return _rows([_query(query) for query in queries])
 
+    def explain(self, image: Image.Image, vector: Vectors) -> Vectors:
+        """Return how much each of 8 × 8 parts has the colours of a vector."""
+        pixels = np.asarray(image.convert("RGB").resize(_SIZE))
+        parts = pixels.reshape(8, 8, 8, 8, 3).swapaxes(1, 2).reshape(64, 8, 8, 3)
+        cosines = _rows([_histogram(part) for part in parts]) @ vector
+        above = (cosines - cosines.min()).reshape(8, 8)
+        return np.asarray(above / (above.max() or 1), np.float32)
+
 
 def _query(query: Query) -> Vectors:
     parts = [_histogram(np.array([[colour]], np.uint8)) for colour in _named(query.text)]

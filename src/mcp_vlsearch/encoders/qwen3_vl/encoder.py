@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from mcp_vlsearch.encoders.qwen3_vl.device import (
     choose_precision,
     memory_explained,
 )
+from mcp_vlsearch.encoders.qwen3_vl.explaining import ANY_QUERY, finely, heat_of, windows_of
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches
 from mcp_vlsearch.encoders.qwen3_vl.prompt import TEMPLATE_VERSION, Prompt, Tokens, instruct
@@ -44,10 +45,19 @@ class _Item:
     picture: Patches | None
 
 
+class _Parts(NamedTuple):
+    """What is there once the weights are."""
+
+    tokens: Tokens
+    batches: Batches
+    forward: FastForward
+
+
 class Qwen3VLEncoder:
     """Turns pictures and queries into vectors with a Qwen3-VL checkpoint.
 
-    It is a :class:`PreparingEncoder`: pictures are cut into patches ahead.
+    It is a :class:`PreparingEncoder`, pictures are cut into patches ahead, and an
+    :class:`ExplainingEncoder`.
 
     Construction finds the checkpoint (and downloads a hub id that is not on this machine) and
     reads its config, not its weights. Raises :class:`CheckpointError` if there is no usable
@@ -80,7 +90,8 @@ class Qwen3VLEncoder:
         self._most = settings.batch_size
         self.fingerprint = self._fingerprint()
         self._lock = threading.Lock()
-        self._loaded: tuple[Tokens, Batches] | None = None
+        self._loaded: _Parts | None = None
+        self._neutral: NDArray[np.float32] | None = None
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height in pixels at which a picture of the given size is seen."""
@@ -120,23 +131,49 @@ class Qwen3VLEncoder:
         ]
         return self._encode(items, self._query_instruction)
 
+    def explain(self, image: Image.Image, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how much each part of a picture matches a vector, from 0 to 1.
+
+        The picture may have any size. The vector has shape (dim,), or is cut to fewer dimensions.
+        The result has a row and a column for each cell that the model sees. Raises
+        :class:`EncoderError`.
+        """
+        tokens, _, forward = self._parts()
+        picture, merge = finely(image, self._pixels), self._pixels.merge
+        rows, columns = picture.rows // merge, picture.columns // merge
+        numbers = np.arange(rows * columns).reshape(rows, columns)
+        windows = windows_of(rows, columns)
+        parts = [numbers[window].ravel() for window in windows]
+        prompt = self._prompt(tokens, _Item("", picture), self._image_instruction)
+        with memory_explained(OutOfMemoryError, _BATCH_TOO_LARGE):
+            states = forward.of_parts(prompt, parts, BATCH_TOKENS[self.device])
+        matches = self._vectors(states, len(vector)) @ (vector - self._any_query(len(vector)))
+        return heat_of(rows, columns, windows, matches)
+
+    def _any_query(self, dim: int) -> NDArray[np.float32]:
+        """Return the mean vector of queries that ask for nothing, cut to ``dim`` numbers."""
+        if self._neutral is None:
+            self._neutral = self.encode_queries([Query(text) for text in ANY_QUERY])
+        mean: NDArray[np.float32] = self._vectors(self._neutral, dim).mean(0)
+        return mean
+
     def _encode(self, items: Sequence[_Item], instruction: str) -> NDArray[np.float32]:
         vectors = np.empty((len(items), self.dim), np.float32)
         if not items:
             return vectors
-        tokens, batches = self._parts()
+        tokens, batches, _ = self._parts()
         order = sorted(range(len(items)), key=lambda i: _shape(items[i]))
         for batch in batches.cut([self._tokens_about(items[i]) for i in order]):
             rows = [order[i] for i in batch]
             prompts = [self._prompt(tokens, items[i], instruction) for i in rows]
             with memory_explained(OutOfMemoryError, _BATCH_TOO_LARGE):
-                vectors[rows] = self._vectors(batches.run(prompts))
+                vectors[rows] = self._vectors(batches.run(prompts), self.dim)
         return vectors
 
-    def _vectors(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _vectors(self, states: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
         if not np.isfinite(states).all():
             raise EncoderError(self._overflow())
-        states = states[:, : self.dim]
+        states = states[:, :dim]
         vectors: NDArray[np.float32] = states / np.linalg.norm(states, axis=1, keepdims=True)
         return vectors
 
@@ -152,7 +189,7 @@ class Qwen3VLEncoder:
         constant = tokens.constant(instruction, ids, picture=item.picture is not None)
         return Prompt(ids, item.picture, constant)
 
-    def _parts(self) -> tuple[Tokens, Batches]:
+    def _parts(self) -> _Parts:
         with self._lock:
             if self._loaded is None:
                 # transformers takes seconds to import, which construction must not
@@ -162,9 +199,10 @@ class Qwen3VLEncoder:
                 tokenizer = load_tokenizer(checkpoint)
                 model = load_model(checkpoint, self.device, self.precision)
                 forward = FastForward(model, checkpoint.image_token, self._pixels, self.pooling)
-                self._loaded = (
+                self._loaded = _Parts(
                     Tokens(tokenizer, checkpoint.image_token),
                     Batches(forward, BATCH_TOKENS[self.device], self._most),
+                    forward,
                 )
             return self._loaded
 

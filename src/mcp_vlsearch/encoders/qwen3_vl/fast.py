@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mcp_vlsearch.encoders.qwen3_vl.packing import Run, to_device
+from mcp_vlsearch.encoders.qwen3_vl.packing import Run, runs_of, to_device
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
 from mcp_vlsearch.encoders.qwen3_vl.products import pack
 from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
@@ -55,10 +55,61 @@ class FastForward:
     def __call__(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
         """Return the pooled state of every prompt, shape (len(prompts), hidden size)."""
         order = sorted(range(len(prompts)), key=lambda i: self._shape(prompts[i]))
-        packed = self._pack([prompts[i] for i in order])
-        pooled = self._text.last(packed) if self._pooling == "last" else self._text.mean(packed)
+        pooled = self._pool(self._pack([prompts[i] for i in order]))
         states = np.empty(pooled.shape, np.float32)
-        states[order] = pooled.cpu().numpy()
+        states[order] = pooled
+        return states
+
+    @torch.inference_mode()
+    def of_parts(
+        self, prompt: Prompt, parts: Sequence[NDArray[np.int64]], tokens: int
+    ) -> NDArray[np.float32]:
+        """Return a prompt's pooled state for each of some parts of its picture alone.
+
+        A part is the numbers of image tokens, growing; the others are left out, and those stay at
+        their positions. The vision tower sees the whole picture, once; the text layers get up to
+        about ``tokens`` tokens at a time. The result has the shape (len(parts), hidden size).
+        """
+        assert prompt.picture is not None
+        own = prompt.ids[self._shared(prompt) :]
+        image = np.flatnonzero(own == self._image_token)
+        whole = self._pack([prompt])
+        around = np.delete(np.arange(len(own)), image)
+        most = max(1, tokens // (len(around) + max(map(len, parts))))
+        starts = range(0, len(parts), most)
+        return np.concatenate(
+            [self._pool(self._select(whole, image, around, parts[i : i + most])) for i in starts]
+        )
+
+    def _select(
+        self,
+        whole: Packed,
+        image: NDArray[np.int64],
+        around: NDArray[np.int64],
+        parts: Sequence[NDArray[np.int64]],
+    ) -> Packed:
+        """Return one prompt several times, each with a part of its image tokens."""
+        chosen = [np.sort(np.concatenate([around, image[part]])) for part in parts]
+        at = self._to_device(chosen)
+        ends = np.cumsum([len(tokens) for tokens in chosen])
+        runs = runs_of([len(tokens) for tokens in chosen])
+        number = np.full(len(whole.states), -1)
+        number[image] = np.arange(len(image))
+        numbers = number[np.concatenate(chosen)]
+        rows = self._to_device([numbers[numbers >= 0]])
+        return Packed(
+            states=whole.states[at],
+            positions=whole.positions[:, at],
+            runs=runs,
+            before=[whole.before[0]] * len(runs),
+            ends=self._to_device([ends - 1]),
+            seen=self._to_device([np.flatnonzero(numbers >= 0)]),
+            deepstack=[added[rows] for added in whole.deepstack],
+        )
+
+    def _pool(self, packed: Packed) -> NDArray[np.float32]:
+        pooled = self._text.last(packed) if self._pooling == "last" else self._text.mean(packed)
+        states: NDArray[np.float32] = pooled.cpu().numpy()
         return states
 
     def _shape(self, prompt: Prompt) -> tuple[bytes, int]:

@@ -1,123 +1,31 @@
-"""What an encoder, an index and a rewriter must do; a plugin is a class that fits one of these.
-
-``mcp_vlsearch.testing`` holds the suites that check it.
-"""
+"""What an index must do, and what it may do besides."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
+    from mcp_vlsearch.contracts.encoders import Vectors
     from mcp_vlsearch.types import Filters
 
-    Vectors = NDArray[np.float32]
-    """Unit-norm rows, shape (n, dim)."""
     Seqs = NDArray[np.int64]
     """Sequence numbers of vectors, shape (n,)."""
 
 __all__ = [
     "ClosingIndex",
-    "Encoder",
     "FilteringIndex",
     "ImageFacts",
-    "ModelRewriter",
-    "Prepared",
-    "PreparingEncoder",
-    "Query",
-    "QueryRewriter",
     "SharedIndex",
     "Space",
     "StoredIndex",
     "TellingIndex",
     "VectorIndex",
 ]
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is searched for: a text, a picture, or both together (a composed query)."""
-
-    text: str = ""
-    image: Image.Image | None = None
-
-
-@runtime_checkable
-class Encoder(Protocol):
-    """Turns images and queries into unit-norm float32 vectors of one space.
-
-    Attributes are known after construction, which must be cheap; :meth:`load` reads the weights.
-    ``fingerprint`` changes whenever vectors would, ``batch_size`` is the best number of images for
-    :meth:`encode_images`. Calls never overlap; only :meth:`target_size` comes from any thread, at
-    any time. One with more to do to a picture ahead is a :class:`PreparingEncoder`; one that makes
-    nothing of a picture and a text together has one attribute more, ``composes``, which is false.
-    """
-
-    name: str
-    model: str
-    precision: str
-    device: str
-    dim: int
-    fingerprint: str
-    batch_size: int
-
-    def target_size(self, width: int, height: int) -> tuple[int, int]:
-        """Return the size in pixels at which the encoder looks at a picture of the given size.
-
-        Pictures are resized to it ahead of the encoder, in worker threads, which call this at any
-        time: it must change nothing.
-        """
-        ...
-
-    def load(self) -> None:
-        """Read the weights; later calls do nothing. Raises :class:`EncoderError`."""
-        ...
-
-    def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
-        """Return one vector per RGB picture, shape (len(images), dim), in their order."""
-        ...
-
-    def encode_queries(self, queries: Sequence[Query]) -> Vectors:
-        """Return one vector per query, shape (len(queries), dim), in their order."""
-        ...
-
-
-class Prepared(Protocol):
-    """A picture in the form that its encoder likes best, such as a NumPy array."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory that it takes; they bound how far ahead pictures are prepared."""
-        ...
-
-
-_P = TypeVar("_P", bound=Prepared)
-
-
-@runtime_checkable
-class PreparingEncoder(Encoder, Protocol[_P]):
-    """An encoder that does part of its work ahead, in worker threads; no encoder must.
-
-    While a batch is on the device, the next one is prepared, rather than after it.
-    """
-
-    def prepare(self, image: Image.Image) -> _P:
-        """Return an RGB picture in the form that :meth:`encode_images` likes best.
-
-        Its vector is the picture's. Like :meth:`target_size` it is called by several threads at
-        once, at any time, also before :meth:`load`, and must change nothing. Raises
-        :class:`EncoderError`.
-        """
-        ...
-
-    def encode_images(self, images: Sequence[Image.Image | _P]) -> Vectors:
-        """Return one vector per picture; prepared ones and others may come together."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -282,39 +190,5 @@ class StoredIndex(SharedIndex, Protocol):
 
         Then the next :meth:`refresh` forgets it, and :attr:`last_seq` falls. Searches and changes
         go on meanwhile. ``progress`` is called often and may raise.
-        """
-        ...
-
-
-@runtime_checkable
-class QueryRewriter(Protocol):
-    """Turns one terse query into further phrasings; the original is always searched too."""
-
-    name: str
-
-    def rewrite(self, query: str) -> list[str]:
-        """Return up to a handful of phrasings in the query's own language, without the original.
-
-        Nothing is added to what the query says. A query that it can't improve gets none. Raises
-        :class:`RewriterError`; then the original is searched alone.
-        """
-        ...
-
-
-@runtime_checkable
-class ModelRewriter(QueryRewriter, Protocol):
-    """A rewriter that has a model write, which takes time: what it wrote is kept.
-
-    ``fingerprint`` is known after construction and changes whenever the phrasings would. Both may
-    take a while, but not longer than the settings allow; calls come from different threads and
-    never overlap.
-    """
-
-    fingerprint: str
-
-    def load(self) -> None:
-        """Read the weights, if there are any here; later calls do nothing.
-
-        Raises :class:`CheckpointError` where there can't be any.
         """
         ...

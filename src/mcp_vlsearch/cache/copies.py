@@ -1,0 +1,99 @@
+"""What the database can tell of copies: files of one content, and what is worth comparing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mcp_vlsearch.cache.conditions import inside
+from mcp_vlsearch.cache.database import Database
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mcp_vlsearch.contracts import Seqs
+
+__all__ = ["PICTURE", "KeptFile", "Originals"]
+
+PICTURE: Final = np.dtype(
+    [("seq", "i8"), ("pixels", "i8"), ("bytes", "i8"), ("oldest", "i8"), ("aspect", "f4")]
+)
+"""What decides which of two copies is kept; ``oldest`` is a file's mtime in nanoseconds."""
+
+_OF_SPACE: Final = """
+    entries.fingerprint = (SELECT id FROM fingerprints WHERE fingerprint = ?) AND part IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file, and the image that it holds."""
+
+    seq: int
+    image_id: str
+    path: str
+    bytes: int
+    mtime_ns: int
+    width: int
+    height: int
+    format: str
+
+
+class Originals:
+    """The entries of one fingerprint that are files' whole pictures.
+
+    A page of a document or a moment of a film is no file that could go.
+    """
+
+    def __init__(self, database: Database, fingerprint: str) -> None:
+        self._database = database
+        self._fingerprint = fingerprint
+
+    def pictures(self) -> "NDArray[np.void]":
+        """Return all of them by growing seq, as rows of :data:`PICTURE`."""
+        query = f"""
+            SELECT seq, width * height, bytes,
+                (SELECT MIN(mtime_ns) FROM files WHERE files.image_id = images.image_id),
+                CAST(width AS REAL) / height
+            FROM entries JOIN images USING (image_id) WHERE {_OF_SPACE} ORDER BY seq
+        """
+        with self._database.read() as connection:
+            return np.fromiter(connection.execute(query, (self._fingerprint,)), PICTURE)
+
+    def file_counts(self, folders: Sequence[str] | None) -> "tuple[Seqs, Seqs]":
+        """Return the seqs of images that several files hold, sorted, and how many do.
+
+        With folders, only files at or below one of them count.
+        """
+        those = inside(folders) if folders is not None else None
+        query = f"""
+            SELECT seq, COUNT(*)
+            FROM files JOIN entries USING (image_id) JOIN images USING (image_id)
+            WHERE {_OF_SPACE} {f"AND {those.sql}" if those else ""}
+            GROUP BY image_id HAVING COUNT(*) > 1
+        """
+        parameters = (self._fingerprint, *(those.parameters if those else ()))
+        with self._database.read() as connection:
+            rows = connection.execute(query, parameters)
+            found = np.fromiter(rows, np.dtype([("seq", "i8"), ("count", "i8")]))
+        found.sort(order="seq")
+        return found["seq"], found["count"]
+
+    def image_ids(self, seqs: "Seqs") -> dict[int, str]:
+        """Return the image of each seq that is still an entry."""
+        query = "SELECT seq, image_id FROM json_each(?) JOIN entries ON seq = value"
+        with self._database.read() as connection:
+            return dict(connection.execute(query, (json.dumps(seqs.tolist()),)).fetchall())
+
+    def files(self, seqs: Sequence[int]) -> list[KeptFile]:
+        """Return the files that hold these images."""
+        query = """
+            SELECT seq, image_id, files.path, size, mtime_ns, width, height, format
+            FROM json_each(?) JOIN entries ON seq = value
+            JOIN images USING (image_id) JOIN files USING (image_id)
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(query, (json.dumps(list(seqs)),))
+            return [KeptFile(*row) for row in rows]

@@ -1,0 +1,62 @@
+"""What a search for copies reports, shared by every face."""
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["NOT_DELETED", "CopyKind", "DuplicateFile", "DuplicateGroup", "DuplicateReport"]
+
+CopyKind = Literal["kept", "exact", "near"]
+
+NOT_DELETED: Final = "Nothing was deleted: look at the files, and delete copies yourself."
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DuplicateFile(_Model):
+    """A file of a group: the one to keep, one with the same bytes, or one that looks the same.
+
+    ``similarity`` is the cosine to the kept picture, 1 for the same bytes.
+    """
+
+    path: str
+    image_id: str
+    kind: CopyKind
+    similarity: float
+    width: int
+    height: int
+    format: str
+    bytes: int
+
+
+class DuplicateGroup(_Model):
+    """A picture and its copies: the one to keep first, the most similar next.
+
+    ``copies`` counts all of them, of which ``files`` may list fewer; ``bytes_freed`` is what the
+    disk would gain if all were deleted.
+    """
+
+    files: list[DuplicateFile]
+    copies: int
+    bytes_freed: int
+
+
+class DuplicateReport(_Model):
+    """Groups of copies, those that free most first; ``total_groups`` counts those not listed, too.
+
+    ``copies`` and ``bytes_freed`` are of all groups. ``compared`` pictures were looked at closely;
+    ``unread`` are those among them that could not be read, which are in no group of near copies.
+    """
+
+    threshold: float
+    groups: list[DuplicateGroup]
+    total_groups: int
+    copies: int
+    bytes_freed: int
+    searched_images: int
+    compared: int
+    unread: int
+    seconds: float
+    note: str = NOT_DELETED

@@ -1,0 +1,223 @@
+"""Copies of pictures, one step a line: files of one content → near copies → groups → report."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from os.path import lexists
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcp_vlsearch.cache.catalog import Catalog
+from mcp_vlsearch.cache.copies import KeptFile, Originals
+from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.looks import Looks
+from mcp_vlsearch.copies import CopyKind, DuplicateFile, DuplicateGroup, DuplicateReport
+from mcp_vlsearch.core.filters import compile_filters
+from mcp_vlsearch.core.look import LOOK_VERSION
+from mcp_vlsearch.core.lookbook import LookBook
+from mcp_vlsearch.core.near import NearCopies
+from mcp_vlsearch.core.progress import Meter, ProgressCallback
+from mcp_vlsearch.core.pushing import Pushing
+from mcp_vlsearch.core.roots import Roots
+from mcp_vlsearch.core.spaces import OpenSpace
+from mcp_vlsearch.errors import QueryError
+from mcp_vlsearch.types import Filters
+
+if TYPE_CHECKING:
+    from mcp_vlsearch.contracts import Seqs
+
+__all__ = ["DuplicateRequest", "Duplicates", "no_duplicates"]
+
+_LISTED: Final = 10
+"""Files of a group that are listed."""
+_LEAST: Final = 0.5
+
+
+@dataclass(frozen=True)
+class DuplicateRequest:
+    """Which pictures to compare, how similar copies are at least, how many groups to list."""
+
+    threshold: float = 0.95
+    filters: Filters = field(default_factory=Filters)
+    top_k: int = 50
+
+    def check(self) -> None:
+        """Raise :class:`QueryError` for what is not given."""
+        if not _LEAST <= self.threshold <= 1:
+            raise QueryError(
+                f"threshold is {self.threshold}: give a cosine from {_LEAST} to 1, such as 0.95"
+            )
+        if not 1 <= self.top_k <= 100:
+            raise QueryError(f"top_k is {self.top_k}: give a number of groups from 1 to 100")
+
+
+def no_duplicates(request: DuplicateRequest) -> DuplicateReport:
+    """Return what is found in an empty library."""
+    return DuplicateReport(
+        threshold=request.threshold,
+        groups=[],
+        total_groups=0,
+        copies=0,
+        bytes_freed=0,
+        searched_images=0,
+        compared=0,
+        unread=0,
+        seconds=0,
+    )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Images that are copies, as rows, the one to keep first."""
+
+    rows: NDArray[np.int64]
+    copies: int
+    bytes_freed: int
+
+
+class Duplicates:
+    """Looks for copies in one space; with ``fence``, among what lies below its folders only."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        space: OpenSpace,
+        roots: Roots,
+        fence: Roots | None,
+        may_keep: bool,
+    ) -> None:
+        self._originals = Originals(database, space.embeddings.fingerprint)
+        looks = Looks(database, LOOK_VERSION)
+        self._book = LookBook(catalog, roots, looks, may_keep)
+        self._space = space
+        self._fence = fence
+
+    def find(self, request: DuplicateRequest, report: ProgressCallback) -> DuplicateReport:
+        """Return the groups of copies, those that free most first."""
+        started = time.monotonic()
+        index = self._space.index.current(report)
+        inside = self._space.fence.seqs(self._fence) if self._fence else None
+        pictures = self._pictures(request.filters, inside)
+        near = self._near(pictures, Pushing(index, request.filters), inside, request, report)
+        files = self._files_of(pictures)
+        groups = sorted(_groups(near, files), key=lambda group: -group.bytes_freed)
+        listed = self._listed(groups, near, request.top_k)
+        return DuplicateReport(
+            threshold=request.threshold,
+            groups=listed,
+            total_groups=len(groups),
+            copies=sum(group.copies for group in groups),
+            bytes_freed=sum(group.bytes_freed for group in groups),
+            searched_images=len(pictures),
+            compared=int(near.compared.sum()),
+            unread=len(self._book.unread),
+            seconds=time.monotonic() - started,
+        )
+
+    def _pictures(self, filters: Filters, inside: "Seqs | None") -> NDArray[np.void]:
+        pictures = self._originals.pictures()
+        condition = compile_filters(filters)
+        passing = None if condition is None else self._space.filtered.seqs(condition)
+        for allowed in (inside, passing):
+            if allowed is not None:
+                pictures = pictures[np.isin(pictures["seq"], allowed, assume_unique=True)]
+        return pictures
+
+    def _near(
+        self,
+        pictures: NDArray[np.void],
+        filtering: Pushing,
+        inside: "Seqs | None",
+        request: DuplicateRequest,
+        report: ProgressCallback,
+    ) -> NearCopies:
+        # what the index filters by itself need not be told as seqs
+        rest = compile_filters(filtering.rest)
+        allowed = pictures["seq"] if rest is not None or inside is not None else None
+        most = max(filtering.count(allowed), 1)
+        near = NearCopies(
+            pictures,
+            self._originals,
+            self._space.embeddings,
+            self._book,
+            lambda vectors, k: filtering.search(vectors, min(k, most), allowed),
+            request.threshold,
+        )
+        near.run(Meter(report, len(pictures), "comparing pictures:"))
+        return near
+
+    def _files_of(self, pictures: NDArray[np.void]) -> NDArray[np.int64]:
+        """Return how many files hold each picture."""
+        seqs, counts = self._originals.file_counts(self._fence.folders if self._fence else None)
+        files = np.ones(len(pictures), np.int64)
+        is_here = np.isin(pictures["seq"], seqs, assume_unique=True)
+        files[is_here] = counts[np.searchsorted(seqs, pictures["seq"][is_here])]
+        return files
+
+    def _listed(
+        self, groups: Sequence[_Group], near: NearCopies, top_k: int
+    ) -> list[DuplicateGroup]:
+        listed: list[DuplicateGroup] = []
+        for group in groups:
+            if len(listed) == top_k:
+                break
+            described = self._described(group, near)
+            if described is not None:
+                listed.append(described)
+        return listed
+
+    def _described(self, group: _Group, near: NearCopies) -> DuplicateGroup | None:
+        """Describe a group by the files that are there now; None if no copy is left."""
+        seqs = near.pictures["seq"][group.rows].tolist()
+        similarity = dict(zip(seqs, near.similarity[group.rows].tolist(), strict=True))
+        files = [file for file in self._originals.files(seqs) if self._is_there(file.path)]
+        files.sort(key=lambda f: (f.seq != seqs[0], -similarity[f.seq], f.mtime_ns, f.path))
+        if len(files) < 2 or files[0].seq != seqs[0]:
+            return None
+        return DuplicateGroup(
+            files=[
+                _described_file(file, files[0], similarity[file.seq]) for file in files[:_LISTED]
+            ],
+            copies=len(files) - 1,
+            bytes_freed=sum(file.bytes for file in files[1:]),
+        )
+
+    def _is_there(self, path: str) -> bool:
+        return (self._fence is None or self._fence.of(path) is not None) and lexists(path)
+
+
+def _groups(near: NearCopies, files: NDArray[np.int64]) -> Iterator[_Group]:
+    """Put together what has one kept picture, and give pictures in several files a group."""
+    kept = np.where((near.kept < 0) & (files > 1), np.arange(len(files)), near.kept)
+    rows = np.flatnonzero(kept >= 0)
+    if not len(rows):
+        return
+    rows = rows[np.lexsort((rows, rows != kept[rows], kept[rows]))]
+    starts = np.flatnonzero(np.diff(kept[rows])) + 1
+    for together in np.split(rows, starts):
+        sizes = near.pictures["bytes"][together]
+        count = files[together]
+        yield _Group(
+            together,
+            copies=int(count.sum()) - 1,
+            bytes_freed=int((sizes * count).sum() - sizes[0]),
+        )
+
+
+def _described_file(file: KeptFile, first: KeptFile, similarity: float) -> DuplicateFile:
+    kind: CopyKind = "near"
+    if file.seq == first.seq:
+        kind = "kept" if file is first else "exact"
+    return DuplicateFile(
+        path=file.path,
+        image_id=file.image_id,
+        kind=kind,
+        similarity=1.0 if kind != "near" else min(similarity, 1.0),
+        width=file.width,
+        height=file.height,
+        format=file.format,
+        bytes=file.bytes,
+    )
