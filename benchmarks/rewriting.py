@@ -35,7 +35,7 @@ from mcp_vlsearch.storybook.drawing import draw
 from mcp_vlsearch.storybook.scene import Scene, sample_scene
 from mcp_vlsearch.storybook.vocabulary import OBJECTS
 
-SEED: Final = 2025
+SEED: Final = 2026
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
 DETAILS: Final[tuple[Detail, ...]] = ("terse", "phrase", "full")
 COLUMNS: Final = {

@@ -1,7 +1,10 @@
 """What changes below the roots is taken up by itself, and nothing is forgotten by accident."""
 
 import os
+import shlex
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import watchfiles
 
 from mcp_vlsearch.core import digest, noticing, watched, watching
 from mcp_vlsearch.core.changes import Change, told
@@ -386,6 +390,61 @@ def test_no_error_ends_the_watch_and_each_is_said_once(
         assert [line for line in one.said if "disk is full" in line] == [
             "watching: the disk is full: free some space (trying again, next in 0 s)"
         ]
+
+
+LISTEN = """
+import sys, threading
+from mcp_vlsearch.core.noticing import Notices
+from mcp_vlsearch.errors import LibraryError
+try:
+    Notices(sys.argv[1], threading.Event())
+except LibraryError as error:
+    print(error)
+"""
+
+
+def test_the_systems_limit_of_watches_is_told(photos: Path) -> None:
+    for number in range(10):
+        (photos / f"folder-{number}").mkdir()
+    limited = "echo 5 > /proc/sys/user/max_inotify_watches && exec "
+    command = [sys.executable, "-c", LISTEN, str(photos)]
+    try:
+        done = subprocess.run(
+            ["unshare", "--user", "--map-root-user", "sh", "-c", limited + shlex.join(command)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no limit of one's own can be set here")
+    assert done.stdout.startswith(f"the system tells of no more folders than {photos}")
+
+
+def test_a_folder_that_may_not_be_listened_to_is_rescanned_with_its_root(
+    indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen = watchfiles.watch
+
+    def deny(*folders: str, ignore_permission_denied: bool, **options: Any) -> Any:
+        if not ignore_permission_denied:
+            raise PermissionError("Permission denied (os error 13)")
+        return listen(*folders, ignore_permission_denied=True, **options)
+
+    monkeypatch.setattr(noticing, "watch", deny)
+    notices = noticing.Notices(str(photos), threading.Event())
+    assert notices.partial
+    paint(photos / "new.png", 20)
+    touched: set[str] = set()
+    while str(photos / "new.png") not in touched:
+        touched |= notices.take()
+    notices.close()
+    root = watched.WatchedRoot(
+        str(photos), indexed.settings.library, None, threading.Event(), lambda _: None
+    )
+    assert root.is_due()
+    assert root._every == watched._RESCAN
+    root.close()
 
 
 def refuse(*_: Any, **__: Any) -> Generator[set[tuple[int, str]]]:

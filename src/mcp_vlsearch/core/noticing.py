@@ -28,15 +28,25 @@ _REMOTE: Final = frozenset(_NETWORK.split())
 class Notices:
     """Listens to one folder and all below it, from construction on, until it ``is_lost``: deleted.
 
-    Raises :class:`LibraryError` with the reason if the system won't tell, now or later.
+    It is ``partial`` where some folders may not be listened to. Raises :class:`LibraryError` with
+    the reason if the system won't tell, now or later.
     """
 
     def __init__(self, folder: str, stop: threading.Event) -> None:
         self.is_lost = False
         self._folder = folder
         self._stop = stop
-        self._changes = self._listen()
-        self._early = self._next()
+        self.partial = False
+        # Not by ignoring what is denied from the start: that hides that no watches are left, too.
+        self._changes = self._listen(ignore_denied=False)
+        try:
+            self._early = self._next()
+        except LibraryError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            self.partial = True
+            self._changes = self._listen(ignore_denied=True)
+            self._early = self._next()
 
     def take(self) -> set[str]:
         """Return the paths below the folder that were touched since, after some milliseconds."""
@@ -53,7 +63,7 @@ class Notices:
         except (OSError, RuntimeError) as error:
             raise LibraryError(_explain(self._folder, error)) from error
 
-    def _listen(self) -> Generator[set[str]]:
+    def _listen(self, *, ignore_denied: bool) -> Generator[set[str]]:
         changes = watch(
             self._folder,
             watch_filter=None,
@@ -63,7 +73,7 @@ class Notices:
             rust_timeout=1,
             yield_on_timeout=True,
             force_polling=False,
-            ignore_permission_denied=True,
+            ignore_permission_denied=ignore_denied,
         )
         try:
             for some in changes:

@@ -249,7 +249,10 @@ def _wrapped(text: str, size: int, width: int, most: int) -> list[str]:
             lines.append(word)
     shown = lines[: max(most, 1)]
     if len(lines) > len(shown):
-        shown[-1] += " …"
+        words = shown[-1].split()
+        while len(words) > 1 and letters.getlength(" ".join([*words, "…"])) > width:
+            words.pop()
+        shown[-1] = " ".join([*words, "…"])
     return [_shortened(line, size, width) for line in shown]
 
 

@@ -125,7 +125,7 @@ class WatchedRoot:
         except LibraryError as error:
             self._fall_back(error)
             return
-        needs_looks = self._rescan is not None or is_remote(self.path)
+        needs_looks = self._rescan or is_remote(self.path) or self._notices.partial
         self._every = (self._rescan or _RESCAN) if needs_looks else _CHECK
 
     def _fall_back(self, error: LibraryError) -> None:

@@ -28,8 +28,8 @@ sofa" finds more than "dog"). If a query is short or ambiguous, send other phras
 `filters`, not into the query.
 Hits come best first, with paths to give to the user; view_images shows them to you. Trust \
 `relevance` more than `score`: "likely" hits may only be alike, so look at them; when all are \
-"weak", the library probably has no such picture: say so, or try another phrasing. With \
-`total_images` 0 nothing is indexed yet."""
+"weak", the library probably has no such picture: say so, or try another phrasing. \
+With `total_images` 0 nothing is indexed yet."""
 
 
 def register(server: MCPServer, library: Library) -> None:

@@ -10,7 +10,7 @@ from mcp_vlsearch.rewriters.template.lexicon import Lexicon, Parts, read_lexicon
 
 __all__ = ["descriptions", "parse"]
 
-_MOST_CHARACTERS: Final = 12
+_MOST_CHARACTERS: Final = 10
 """A word in Latin letters counts as one."""
 _ATTRIBUTES: Final = ("colours", "sizes", "materials")
 _PLACES: Final = ("settings", "localizers")
@@ -89,7 +89,8 @@ def parse(query: str) -> Parts | None:
     styles = [phrase for items in segments for phrase in _taken(items, "styles")]
     viewpoints = [phrase for items in segments for phrase in _taken(items, "viewpoints")]
     settings = [phrase for items in segments for phrase in _settings(items)]
-    if len(styles) > 1:  # what belongs together can't be told
+    tells = any(item.kind == "在" for items in segments for item in items)
+    if tells or len(styles) > 1:  # a clause, or what belongs together can't be told
         return None
     something = lexicon.tables["templates"]["something"]
     subject = _subject([items for items in segments if items], own(something))
