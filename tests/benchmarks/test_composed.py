@@ -25,8 +25,8 @@ def test_a_composed_query_wants_what_differs_in_one_thing_of_its_kind() -> None:
         assert (given.setting == wanted.setting) == (query.kind != "setting")
         colours, others = (sorted(i.colour for i in s.items) for s in (given, wanted))
         assert (colours == others) == (query.kind != "colour")
-        places, others = ({i.kind: i.place for i in s.items} for s in (given, wanted))
-        assert (places == others) == (query.kind != "position")
+        before, after = ({i.kind: i.place for i in s.items} for s in (given, wanted))
+        assert (before == after) == (query.kind != "position")
         assert len({query.wanted, *query.near}) == 4
 
 
