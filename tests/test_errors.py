@@ -16,7 +16,7 @@ CLASSES = {*errors.__all__, "ToolError", "UsageError"} - {"CancelledError"}
 """Errors that are told; one that was asked for needs no advice."""
 
 _VERBS = """
-allow ask buy call change check choose connect copy create decrease delete download encode end
+allow ask buy call change check choose close connect copy create decrease delete download encode end
 export free get give go index install leave look lower make mend move open pip put raise
 reinstall remove rename report run say search send set shorten shrink start stop store try uninstall
 unset update upgrade use wait
@@ -29,6 +29,7 @@ IMPERATIVE = re.compile(
 
 PASSED_ON = {
     # what stands for the whole message, and where that is made
+    ("core/parted.py", "…: … need …: …"): "PartedKind.remedy, a pip line",
     ("cli/interview.py", "…: …"): "a tool's own error",
     ("cli/search.py", "…: … (got …)"): "wording.py",
     ("cache/database.py", "… …"): "_ADVICE, below",

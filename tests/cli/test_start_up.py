@@ -17,6 +17,7 @@ from .conftest import Run
 
 COMMANDS = (
     *("serve", "index", "search", "status", "remove", "plugins", "demo", "storybook", "eval"),
+    "duplicates",
     "encoder serve",
     "cache export",
     "cache import",

@@ -169,7 +169,7 @@ def test_a_pdf_with_a_broken_page_keeps_the_others_and_names_it(
     write_pdf(photos / "torn.pdf", [RED, None, BLUE])
     report = library.index()
     assert changes(report) == {"added": 11, "encoded": 12}
-    assert names(report) == {"torn.pdf": "page=2: the page is damaged"}
+    assert names(report) == {"torn.pdf": "page=2: the page is damaged: export the PDF again"}
     assert first(library, BLUE) == ("torn.pdf", "page=3")
     again = library.index()
     assert changes(again) == {"unchanged": 11}
@@ -177,7 +177,10 @@ def test_a_pdf_with_a_broken_page_keeps_the_others_and_names_it(
     assert again.scanned == 11
     assert (library.status().failed, is_consistent(library)) == (0, True)
     shutil.copy(photos / "torn.pdf", photos / "copy.pdf")
-    assert names(library.index()) == {**names(report), "copy.pdf": "page=2: the page is damaged"}
+    assert names(library.index()) == {
+        **names(report),
+        "copy.pdf": "page=2: the page is damaged: export the PDF again",
+    }
 
 
 def test_filters_and_roots_hold_for_pages(library: Library, photos: Path, tmp_path: Path) -> None:

@@ -99,7 +99,10 @@ def test_a_pdf_with_a_password_says_so(tmp_path: Path) -> None:
 def test_what_is_no_pdf_is_refused_in_a_line(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "bad.pdf"
     path.write_bytes(data)
-    assert refused(path) in ("the file is empty", "the PDF is damaged, or not a PDF")
+    assert refused(path) in (
+        "the file is empty: copy it here again",
+        "the PDF is damaged, or not a PDF",
+    )
 
 
 def test_a_page_that_takes_too_long_is_given_up(

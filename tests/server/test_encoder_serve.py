@@ -179,10 +179,10 @@ def test_what_a_server_can_not_explain_is_said_in_one_line(serve: Serve) -> None
 
     picture = data_uri(photo(1, 64, 64))
     for body, message in (
-        ({"picture": picture}, "vector: Field required"),
+        ({"picture": picture}, "vector: is missing: give it"),
         ({"picture": picture, "vector": "???"}, "vector: give little-endian float32"),
         ({"picture": picture, "vector": ""}, "vector: there are no numbers"),
-        ({"picture": picture, "vector": packed_numbers(np.ones(999, np.float32))}, "have 256"),
+        ({"picture": picture, "vector": packed_numbers(np.ones(999, np.float32))}, "give 256"),
         ({"picture": "http://a/b.png", "vector": "AAAAAA=="}, "send the picture itself"),
     ):
         response = explain(**body)

@@ -139,7 +139,7 @@ class EncoderSlot:
         if not isinstance(encoder, ExplainingEncoder):
             raise EncoderError(
                 f"the encoder {encoder.name!r} can't say which part of a picture matches: "
-                "the encoder qwen3-vl can"
+                "use the encoder qwen3-vl for that"
             )
         return turns.alone(image, lambda given: encoder.explain(given, vector))
 

@@ -55,7 +55,7 @@ class PdfFile:
     def __init__(self, file: BinaryIO) -> None:
         self._bytes = os.fstat(file.fileno()).st_size
         if not self._bytes:
-            raise ImageError("the file is empty")
+            raise ImageError("the file is empty: copy it here again")
         with _turn, _explained():
             self._document = pypdfium2.PdfDocument(_Source(file))
             self._pages = len(self._document)
@@ -73,7 +73,7 @@ class PdfFile:
         with _turn, _explained(), self._page(number) as page:
             across, down = page.get_size()
             if not (math.isfinite(across * down) and across > 0 and down > 0):
-                raise ImageError("the page is damaged")
+                raise ImageError("the page is damaged: export the PDF again")
             size = _pixels(across, down, DPI / 72)
             target = target_size(*size) if target_size else size
             drawn = _drawn(page, _pixels(across, down, max(target[0] / across, target[1] / down)))
@@ -90,11 +90,11 @@ class PdfFile:
     @contextmanager
     def _page(self, number: int) -> Iterator[pypdfium2.PdfPage]:
         if number > self._pages:
-            raise ImageError(f"the PDF has {self._pages} pages")
+            raise ImageError(f"the PDF has {self._pages} pages: index it again")
         try:
             page = self._document[number - 1]
         except pypdfium2.PdfiumError as error:
-            raise ImageError("the page is damaged") from error
+            raise ImageError("the page is damaged: export the PDF again") from error
         try:
             yield page
         finally:
@@ -133,9 +133,11 @@ def _drawn(page: pypdfium2.PdfPage, size: tuple[int, int]) -> Image.Image:
         status = pdfium.FPDF_RenderPageBitmap_Start(bitmap, page, 0, 0, *size, 0, _FLAGS, pause)
         pdfium.FPDF_RenderPage_Close(page)
         if status == pdfium.FPDF_RENDER_TOBECONTINUED:
-            raise ImageError(f"the page takes more than {PAGE_SECONDS:.0f} s to draw")
+            raise ImageError(
+                f"the page takes more than {PAGE_SECONDS:.0f} s to draw: export it simpler"
+            )
         if status != pdfium.FPDF_RENDER_DONE:
-            raise ImageError("the page is damaged")
+            raise ImageError("the page is damaged: export the PDF again")
         drawn: Image.Image = bitmap.to_pil()
         return drawn.convert("RGB").copy()  # out of the bitmap's memory
     finally:
@@ -169,7 +171,9 @@ def _explained() -> Iterator[None]:
     except pypdfium2.PdfiumError as error:
         raise ImageError(_WHY.get(error.err_code, _DAMAGED)) from error
     except MemoryError as error:
-        raise ImageError("the page does not fit into memory", retry=True) from error
+        raise ImageError(
+            "the page does not fit into memory: close other programs", retry=True
+        ) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ImageError(f"{_DAMAGED}: {reason}") from error
+        raise ImageError(f"{_DAMAGED}: {reason}; get another copy") from error

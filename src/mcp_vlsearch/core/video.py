@@ -72,7 +72,7 @@ class VideoFile:
         self._bytes = os.fstat(file.fileno()).st_size
         self._format = format
         if not self._bytes:
-            raise ImageError("the file is empty")
+            raise ImageError("the file is empty: copy it here again")
         with _explained(_NOT_A_VIDEO):
             self._container = av.open(
                 file,
@@ -95,7 +95,7 @@ class VideoFile:
         with _explained("the video is damaged"):
             times = moments(self._looks(), most)
         if not times:
-            raise ImageError("no picture of the video can be decoded")
+            raise ImageError("no picture of the video can be decoded: export it again")
         return tuple(f"{_PREFIX}{max(t, 0.0):.3f}".rstrip("0").rstrip(".") for t in times)
 
     def picture(
@@ -125,12 +125,14 @@ class VideoFile:
             s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic
         ]
         if not streams or streams[0].codec_context is None:
-            raise ImageError("the file has no moving pictures, or they are of an unknown kind")
+            raise ImageError(
+                "the file has no moving pictures, or they are of an unknown kind: export it as MP4"
+            )
         stream = streams[0]
         if stream.width * stream.height > MAX_FRAME_PIXELS:
             raise ImageError(
                 f"a frame has {stream.width * stream.height / 1e6:.0f} megapixels, the limit is "
-                f"{MAX_FRAME_PIXELS / 1e6:.0f}"
+                f"{MAX_FRAME_PIXELS / 1e6:.0f}: export it smaller"
             )
         return stream
 
@@ -176,7 +178,7 @@ class VideoFile:
             if moment >= seconds - _CLOSE:
                 return frame
         if found is None:
-            raise ImageError("the video is damaged there")
+            raise ImageError("the video is damaged there: export it again")
         return found
 
     def _frames(self, seconds: float, until: float) -> Iterator[tuple[float, VideoFrame]]:
@@ -248,7 +250,10 @@ def _explained(what: str) -> Iterator[None]:
     except ImageError:
         raise
     except MemoryError as error:
-        raise ImageError("the video does not fit into memory", retry=True) from error
+        raise ImageError(
+            "the video does not fit into memory: close other programs", retry=True
+        ) from error
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"{what}: {' '.join(str(reason).split())[:200]}") from error
+        said = " ".join(str(reason).split())[:200]
+        raise ImageError(f"{what}: {said}; get another copy") from error

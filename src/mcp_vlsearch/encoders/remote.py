@@ -156,7 +156,7 @@ class RemoteEncoder:
         if not self._is_ours:
             raise EncoderError(
                 f"{self._endpoint.url} gives vectors only, and can't say which part of a picture "
-                "matches: `mcp-vlsearch encoder serve` can"
+                "matches: run `mcp-vlsearch encoder serve` for that"
             )
         picture = image.convert("RGB")
         picture.thumbnail((_SHOWN, _SHOWN))

@@ -96,7 +96,7 @@ def read_explanation(body: bytes) -> tuple[bytes, NDArray[np.float32]]:
     except ValueError as error:
         raise QueryError("vector: give little-endian float32 numbers in base64") from error
     if not len(vector):
-        raise QueryError("vector: there are no numbers")
+        raise QueryError("vector: there are no numbers, give some")
     return _picture(given.picture), vector
 
 

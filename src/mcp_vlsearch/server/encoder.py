@@ -178,7 +178,7 @@ class _Service:
     def _explain(self, picture: bytes, vector: Vectors) -> Vectors:
         encoder = self._slot.known(silent)
         if len(vector) > encoder.dim:
-            raise QueryError(f"vector: vectors have {encoder.dim} numbers")
+            raise QueryError(f"vector: give {encoder.dim} numbers")
         image = open_upright(picture)
         return self._slot.explain(image, vector, silent, encoder.fingerprint)
 
