@@ -438,3 +438,13 @@ def test_pages_and_moments_are_seen_with_their_place(library: Library, photos: P
     assert "changed since it was indexed" in library.view([page, moment]).images[0].error
     new = write_pdf(photos / "new.pdf", PAGES)
     assert "is not indexed" in library.view([str(new), moment]).images[0].error
+
+
+def test_small_copies_of_pages_stay_while_their_file_does(library: Library, photos: Path) -> None:
+    path = write_pdf(photos / "book.pdf", PAGES)
+    library.index()
+    library.view([hit.image_id for hit in found(library, RED, top_k=50)])
+    assert library.cache.prune(unused=True, dry_run=True).thumbnails == 0
+    path.unlink()
+    library.index()
+    assert library.cache.prune(unused=True).thumbnails == len(PAGES)
