@@ -227,7 +227,7 @@ def test_a_known_part_is_seen_again_and_searched_with(library: Library, photos: 
     assert len(composed.hits) == 11
     assert library.search_by_image(str(path)).hits[0].part == "page=1"
     path.unlink()
-    with pytest.raises(ImageError, match="can be read any more"):
+    with pytest.raises(ImageError, match="any more: index its folder again"):
         open_known(hit.image_id, library._roots(), library._catalog)
 
 
@@ -236,6 +236,20 @@ def test_a_picture_is_opened_by_its_id_as_before(library: Library, photos: Path)
     digest = image_id((photos / "0.png").read_bytes())
     seen = open_known(digest, library._roots(), library._catalog)
     assert seen.tobytes() == Image.open(photos / "0.png").tobytes()
+
+
+def test_a_picture_is_opened_by_its_id_from_a_file_that_still_holds_it(
+    library: Library, photos: Path
+) -> None:
+    shutil.copy(photos / "0.png", photos / "00.png")
+    library.index()
+    digest = image_id((photos / "0.png").read_bytes())
+    Image.new("RGB", (40, 30), BLUE).save(photos / "0.png")
+    seen = open_known(digest, library._roots(), library._catalog)
+    assert seen.tobytes() == Image.open(photos / "00.png").tobytes()
+    (photos / "00.png").unlink()
+    with pytest.raises(ImageError, match="no readable file holds image"):
+        open_known(digest, library._roots(), library._catalog)
 
 
 def test_a_pdf_that_is_not_indexed_says_so_when_searched_with(
@@ -427,3 +441,13 @@ def test_pages_and_moments_are_seen_with_their_place(library: Library, photos: P
     assert "changed since it was indexed" in library.view([page, moment]).images[0].error
     new = write_pdf(photos / "new.pdf", PAGES)
     assert "is not indexed" in library.view([str(new), moment]).images[0].error
+
+
+def test_small_copies_of_pages_stay_while_their_file_does(library: Library, photos: Path) -> None:
+    path = write_pdf(photos / "book.pdf", PAGES)
+    library.index()
+    library.view([hit.image_id for hit in found(library, RED, top_k=50)])
+    assert library.cache.prune(unused=True, dry_run=True).thumbnails == 0
+    path.unlink()
+    library.index()
+    assert library.cache.prune(unused=True).thumbnails == len(PAGES)

@@ -39,8 +39,10 @@ class Deleting:
     def without_file(self, images: Sequence[str]) -> list[str]:
         """Return those of some images that no file holds."""
         query = """
-            SELECT value FROM json_each(?)
-            WHERE NOT EXISTS (SELECT 1 FROM files WHERE image_id = value)
+            SELECT value FROM json_each(?) WHERE NOT EXISTS (
+                SELECT 1 FROM images JOIN files ON files.image_id = images.source
+                WHERE images.image_id = value
+            )
         """
         with self._database.read() as connection:
             return [image for (image,) in connection.execute(query, (json.dumps(images),))]

@@ -1,6 +1,5 @@
 """A heat map drawn over its picture, as a JPEG that every client takes."""
 
-import io
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -8,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from mcp_vlsearch.core.sheet import MAX_EDGE, fitting_jpeg
+
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Heat
 
 __all__ = ["MAX_BYTES", "MAX_SIDE", "draw_heat_map", "peak_of", "spread"]
 
-MAX_SIDE: Final = 1568
-"""Pixels along an edge; clients shrink larger pictures."""
+MAX_SIDE: Final = MAX_EDGE
+"""Pixels along an edge."""
 MAX_BYTES: Final = 720_000
 """A result may have 1 MB, and base64 takes a third more than the picture."""
 _LEAST_SIDE: Final = 560
@@ -49,13 +50,7 @@ def draw_heat_map(image: Image.Image, heat: "Heat", caption: str) -> bytes:
 
     No edge is over :data:`MAX_SIDE`, and there are at most :data:`MAX_BYTES`.
     """
-    canvas = _with_legend(_blended(_sized(image), heat), caption)
-    for quality in (88, 75, 60, 45):
-        data = _jpeg(canvas, quality)
-        if len(data) <= MAX_BYTES:
-            return data
-    canvas.thumbnail((MAX_SIDE // 2, MAX_SIDE // 2))
-    return _jpeg(canvas, 60)
+    return fitting_jpeg(_with_legend(_blended(_sized(image), heat), caption), MAX_BYTES)
 
 
 def spread(heat: "Heat", width: int, height: int) -> "Heat":
@@ -147,9 +142,3 @@ def _ramp() -> NDArray[np.float32]:
     at = np.linspace(0, len(anchors) - 1, 256)
     channels = [np.interp(at, np.arange(len(anchors)), anchors[:, c]) for c in range(3)]
     return np.stack(channels, 1).astype(np.float32)
-
-
-def _jpeg(image: Image.Image, quality: int) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality)
-    return file.getvalue()

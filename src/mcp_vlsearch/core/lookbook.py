@@ -11,7 +11,6 @@ from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.looks import Looks
 from mcp_vlsearch.core.ahead import ahead
 from mcp_vlsearch.core.decode import decode
-from mcp_vlsearch.core.digest import image_id
 from mcp_vlsearch.core.look import Look, look_of
 from mcp_vlsearch.core.picture import read_known
 from mcp_vlsearch.core.roots import Roots
@@ -70,8 +69,6 @@ class LookBook:
     def _read(self, digest: str) -> Look | None:
         try:
             data = read_known(digest, self._roots, self._catalog)
-            if image_id(data) != digest:  # it has changed since it was indexed
-                return None
             return look_of(decode(data, lambda *_: (_SIDE, _SIDE)).image)
         except ImageError:
             return None

@@ -123,20 +123,22 @@ def first_part(path: str, catalog: Catalog) -> str:
 
 
 def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
-    """Return the bytes of an image from any file that holds it and can be read.
+    """Return the bytes of an image from any file that can be read and still holds it.
 
     Raises :class:`ImageError` if there is none.
     """
     for path in catalog.paths_of(digest):
         try:
-            return read_file(roots.check(path))
+            data = read_file(roots.check(path))
         except (ImageError, RootError):
             continue
+        if image_id(data) == digest:  # else it has changed since it was indexed
+            return data
     raise _unreadable(digest)
 
 
 def _unreadable(digest: str) -> ImageError:
-    return ImageError(f"no file of image {digest} can be read any more: index its folder again")
+    return ImageError(f"no readable file holds image {digest} any more: index its folder again")
 
 
 def _from_base64(text: str) -> GivenPicture:
