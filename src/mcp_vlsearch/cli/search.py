@@ -106,6 +106,8 @@ def search(
         "group_by_file": group,
     }
     with opened(flags) as library, working() as report:
+        if sheet is not None and sheet.exists() and library.knows(sheet):
+            raise UsageError(f"--sheet: {sheet} is a picture of this library: give another file")
         if image is not None:
             result = library.search_by_image(image, text=text or "", report=report, **common)
         else:
