@@ -1,5 +1,6 @@
 """What the commands do with a library, and what they print."""
 
+import errno
 import json
 import os
 import re
@@ -199,6 +200,32 @@ def test_search_writes_a_heat_map_for_each_hit(run: Run, tmp_path: Path) -> None
     for path in written:
         with Image.open(path) as image:
             assert image.format == "JPEG"
+
+
+def test_a_heat_map_of_a_file_with_a_long_name_has_its_beginning(
+    run: Run, indexed: Path, tmp_path: Path
+) -> None:
+    (indexed / "red.png").rename(indexed / f"{'é' * 124}.png")
+    assert run("index").code == 0
+    result = run("search", "red", "-k", "1", "--explain", tmp_path / "maps")
+    assert result.code == 0, result.err
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == [f"001-{'é' * 100}.jpg"]
+
+
+@pytest.mark.usefixtures("indexed")
+def test_heat_maps_that_cannot_be_written_are_told_in_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("mcp_vlsearch.cli.search.write_whole", full)
+    result = run("search", "red", "--explain", tmp_path / "maps")
+    assert result.code == 2
+    assert result.err.splitlines()[-1] == (
+        f"error: --explain: {tmp_path / 'maps'} can't be written into (No space left on device): "
+        "give another folder"
+    )
 
 
 @pytest.mark.usefixtures("indexed")

@@ -42,6 +42,25 @@ def test_a_sheet_that_cannot_be_written_is_told_in_one_line(
     assert indexed.exists()
 
 
+def test_a_sheet_does_not_replace_a_picture_of_the_library(run: Run, indexed: Path) -> None:
+    picture = indexed / "mine.jpg"
+    Image.new("RGB", (40, 30), "red").save(picture)
+    assert run("index").code == 0
+    before = picture.read_bytes()
+    result = run("search", "red", "--sheet", picture)
+    assert result.code == 2
+    assert (
+        result.err == f"error: --sheet: {picture} is a picture of this library: give another file\n"
+    )
+    assert picture.read_bytes() == before
+
+
+def test_a_sheet_replaces_the_one_before(run: Run, indexed: Path, tmp_path: Path) -> None:
+    assert indexed.exists()
+    for _ in range(2):
+        assert run("search", "red", "--sheet", tmp_path / "hits.jpg").code == 0
+
+
 def test_small_copies_are_pruned_on_request(run: Run, indexed: Path, tmp_path: Path) -> None:
     assert run("search", "red", "--sheet", tmp_path / "hits.jpg").code == 0
     kept = tmp_path / "library" / "thumbnails"

@@ -1,5 +1,6 @@
 """``search``: find pictures by text, by a picture, or by both together."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -105,6 +106,8 @@ def search(
         "group_by_file": group,
     }
     with opened(flags) as library, working() as report:
+        if sheet is not None and sheet.exists() and library.knows(sheet):
+            raise UsageError(f"--sheet: {sheet} is a picture of this library: give another file")
         if image is not None:
             result = library.search_by_image(image, text=text or "", report=report, **common)
         else:
@@ -176,19 +179,29 @@ def _explain(
     """Write a heat map for each hit, named by its rank and file."""
     from mcp_vlsearch.core.progress import Progress
 
-    folder.mkdir(parents=True, exist_ok=True)
     written = 0
     for hit in result.hits:
         report(Progress(hit.rank, len(result.hits), f"explaining hit {hit.rank}"))
-        name = f"{hit.rank:03d}-{Path(hit.path).stem}.jpg"
+        name = f"{hit.rank:03d}-{_beginning(Path(hit.path).stem)}.jpg"
         try:
             found = library.explain_match(hit.image_id, text, report=report)
         except ImageError as error:
             note(f"hit {hit.rank} is not explained: {error}")
             continue
-        (folder / name).write_bytes(found.jpeg)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / name, found.jpeg)
+        except OSError as error:
+            raise UsageError(
+                f"--explain: {folder} can't be written into ({error.strerror}): give another folder"
+            ) from error
         written += 1
     note(f"{counted(written, 'heat map')} written to {folder}")
+
+
+def _beginning(name: str, limit: int = 200) -> str:
+    """Return what fits into so many bytes; a file's name may have 255, with all that is added."""
+    return os.fsencode(name)[:limit].decode(errors="ignore")
 
 
 def _show(result: "SearchResult") -> None:
