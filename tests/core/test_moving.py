@@ -405,3 +405,12 @@ def test_an_export_to_a_link_goes_where_it_leads(library: Library, tmp_path: Pat
     library.cache.export(link)
     assert link.is_symlink()
     assert target.is_file()
+
+
+def test_an_export_replaces_nothing_but_an_export(file: Path, library: Library) -> None:
+    library.cache.export(file)
+    picture = file.with_name("holiday.png")
+    picture.write_bytes(b"a picture")
+    with pytest.raises(LibraryError, match="holds something else: give another file"):
+        library.cache.export(picture)
+    assert picture.read_bytes() == b"a picture"

@@ -294,6 +294,9 @@ def test_a_server_with_roots_shows_nothing_that_lies_outside_them(
     with Library.open(tmp_path / "library", roots=[private]) as other:
         other.index([private])
         assert other.search_by_text("red", top_k=100).total_images == 30
+        drawing = paint(private / "q.png", 1234)
+        other.index([private])
+        hidden = other.search_by_image(str(drawing), top_k=1).hits[0].image_id
     indexed.remove([photos])
     with Library.open(tmp_path / "library", roots=[photos / "trip"]) as fenced:
         fenced.index()
@@ -304,6 +307,8 @@ def test_a_server_with_roots_shows_nothing_that_lies_outside_them(
         for outside in (private, tmp_path / "nowhere"):
             with pytest.raises(RootError, match=f"{outside}' lies outside the roots"):
                 fenced.search_by_text("red", filters=Filters(folder=str(outside)))
+        with pytest.raises(QueryError, match=f"no image {hidden} in this library"):
+            fenced.search_by_image(hidden)
 
 
 def test_a_picture_that_leaves_the_roots_is_found_there_no_more(

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ Block = tuple[list[str], NDArray[np.float16]]
 _HERE_ONLY = {"encoder_url"}
 """Choices that say nothing on another machine."""
 
+_PARQUET: Final = b"PAR1"
+"""What a Parquet file begins with."""
+
 
 def export_vectors(
     spaces: Fingerprints, space: SpaceRecord, file: Path, report: ProgressCallback
@@ -35,6 +39,8 @@ def export_vectors(
     written = file.resolve()  # what a link leads to, not the link
     if written.exists() and not written.is_file():
         raise LibraryError(f"{file} is not a regular file: give another file")
+    if written.exists() and not _is_parquet_or_empty(written):
+        raise LibraryError(f"{file} is there and holds something else: give another file")
     if not written.parent.is_dir():
         raise LibraryError(
             f"{file} can't be written, {file.parent} is no folder: make it, or give another file"
@@ -133,3 +139,8 @@ def _check_dim(database: Database, made: Description) -> None:
                 f"the vectors have {made.dim} dimensions, those of their fingerprint here "
                 f"{space.dim}: export them again"
             )
+
+
+def _is_parquet_or_empty(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(_PARQUET)) in (_PARQUET, b"")

@@ -45,7 +45,9 @@ class GivenPicture:
     data: bytes | None
 
 
-def find_picture(given: str, roots: Roots, catalog: Catalog) -> GivenPicture:
+def find_picture(
+    given: str, roots: Roots, catalog: Catalog, fence: Roots | None = None
+) -> GivenPicture:
     """Return the picture that a caller means; of a file with several images it is the first.
 
     Raises :class:`QueryError` if it is none of the forms, :class:`RootError` if it is a path
@@ -55,7 +57,7 @@ def find_picture(given: str, roots: Roots, catalog: Catalog) -> GivenPicture:
     if not given:
         raise QueryError("no picture given: give a path under a root, an image_id or base64")
     if _IMAGE_ID.fullmatch(given):
-        if not catalog.has_image(given):
+        if not catalog.has_image(given) or not _is_inside(given, catalog, fence):
             raise QueryError(f"no image {given} in this library: search for it again")
         return GivenPicture(given, None)
     if match := _DATA_URI.match(given):
@@ -153,3 +155,7 @@ def _from_base64(text: str) -> GivenPicture:
             "these, such as the `path` of a hit"
         ) from error
     return GivenPicture(image_id(data), data)
+
+
+def _is_inside(digest: str, catalog: Catalog, fence: Roots | None) -> bool:
+    return fence is None or any(fence.of(path) for path in catalog.paths_of(digest))

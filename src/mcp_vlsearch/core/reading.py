@@ -89,7 +89,7 @@ class LibraryReader(OpenLibrary):
         the model. Raises :class:`QueryError`, :class:`RootError` and :class:`ImageError`.
         """
         roots = self._roots()
-        given = find_picture(image, roots, self._catalog)
+        given = find_picture(image, roots, self._catalog, self._fence())
         bare = SearchRequest(
             texts=(text,) if text.strip() else (),
             given=given.image_id if text.strip() else "",
@@ -140,7 +140,7 @@ class LibraryReader(OpenLibrary):
         :class:`RootError`, :class:`ImageError`, and :class:`EncoderError` if the encoder can't say.
         """
         roots = self._roots()
-        given = find_picture(image, roots, self._catalog)
+        given = find_picture(image, roots, self._catalog, self._fence())
         if given.data is None:
             picture = open_known(given.image_id, roots, self._catalog)
         else:
