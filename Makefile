@@ -16,14 +16,14 @@ demo: setup
 	$(BIN)/mcp-vlsearch demo --out demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --index milvus -m end_to_end
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --index milvus -m end_to_end
 
 format: setup
 	$(BIN)/ruff format .

@@ -11,20 +11,25 @@ __all__ = ["Memory", "children", "memory", "with_argument"]
 
 @dataclass(frozen=True)
 class Memory:
-    """MiB of resident memory: ``rss`` all of it, ``pss`` with what is shared divided by sharers."""
+    """MiB of resident memory.
+
+    ``rss`` is all of it, in ``pss`` what is shared is divided by its sharers, and ``own`` is what
+    no file backs: the rest are pages of mapped files, which the system takes back when it needs to.
+    """
 
     rss: float
     pss: float
+    own: float
 
     def __add__(self, other: Memory) -> Memory:
-        return Memory(self.rss + other.rss, self.pss + other.pss)
+        return Memory(self.rss + other.rss, self.pss + other.pss, self.own + other.own)
 
 
 def memory(process: int) -> Memory:
     """Return the memory of a process. Raises OSError if there is none."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return Memory(kib["Rss"] / 1024, kib["Pss"] / 1024)
+    return Memory(kib["Rss"] / 1024, kib["Pss"] / 1024, kib["Anonymous"] / 1024)
 
 
 def children() -> set[int]:

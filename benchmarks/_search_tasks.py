@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks._engine_peers import Chroma, LanceDB, Milvus, Qdrant, Usearch
 from benchmarks._engines import OURS, Engine, Faiss, Flat, Ours, Rows
 from benchmarks._library import CAMERAS
-from benchmarks._processes import children, memory
+from benchmarks._processes import Memory, children, memory
 
 __all__ = ["PEERS", "Built", "K", "Pass", "Plan", "Served", "build", "camera_asked", "serve"]
 
@@ -88,7 +88,7 @@ class Served:
     texts: Pass
     filtered: Pass | None
     rate: float | None
-    mib: float
+    memory: Memory
     alone: tuple[float, ...] = ()
 
 
@@ -138,7 +138,7 @@ def _served(plan: Plan, engine: Engine) -> Served:
         found_texts,
         _climb(engine, rows, pictures, plan, filtered=True) if engine.can_filter else None,
         rate,
-        mib=sum(memory(process).rss for process in (os.getpid(), *children())),
+        memory=sum(map(memory, children()), start=memory(os.getpid())),
         alone=tuple(alone),
     )
 

@@ -53,6 +53,7 @@ HEADINGS: Final = {
     "build, s": ".1f",
     "open, s": ".2f",
     "RSS, MiB": ".0f",
+    "without mapped files": ".0f",
 }
 FILTERED: Final = ("way", "effort", "recall@10", "p50, ms", "p99, ms", "to ours")
 ADDED: Final = {
@@ -177,9 +178,10 @@ def plain(title: str, found: Mapping[str, Outcome], count: int) -> Table:
         built, served = outcome
         times = _times(served.pictures, best)
         recall = [served.pictures.recall, served.texts.recall]
-        sizes = [built.bytes / count, built.seconds, served.open_seconds, served.mib]
+        sizes = [built.bytes / count, built.seconds, served.open_seconds]
+        resident = [served.memory.rss, served.memory.own]
         effort = _effort(served.pictures)
-        rows.append([way, built.kind, effort, *recall, *times, served.rate, *sizes])
+        rows.append([way, built.kind, effort, *recall, *times, served.rate, *sizes, *resident])
     return Table(title, HEADINGS, rows)
 
 

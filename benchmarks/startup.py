@@ -117,7 +117,7 @@ async def serving(
             if found.is_error:
                 raise RuntimeError(f"a search failed: {found.content}")
         encoders = with_argument(cache)
-        nothing = Memory(0, 0)
+        nothing = Memory(0, 0, 0)
         held = [reduce(add, map(memory, some), nothing) for some in (servers, encoders)]
         return held[0], held[1], len(encoders)
 

@@ -29,7 +29,7 @@ def test_processes_are_found_as_children_and_by_an_argument() -> None:
         assert with_argument("argument-of-the-child") == {process.pid}
         one = memory(process.pid)
         assert 0 < one.pss <= one.rss < 200
-        assert one + one == Memory(2 * one.rss, 2 * one.pss)
+        assert one + one == Memory(2 * one.rss, 2 * one.pss, 2 * one.own)
         startup.end({process.pid})
         assert process.poll() == -signal.SIGTERM
     assert children() == before

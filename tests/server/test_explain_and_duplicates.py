@@ -81,7 +81,7 @@ async def test_what_can_not_be_explained_is_said_in_one_line(
         assert "no image" in error_of(missing)
         monkeypatch.delattr(encoder, "explain")
         answer = error_of(await client.call_tool("explain_match", asked))
-        assert "can't say which part of a picture matches: the encoder qwen3-vl can" in answer
+        assert "can't say which part of a picture matches: use the encoder qwen3-vl" in answer
 
 
 async def test_copies_are_told_with_what_they_take(
