@@ -102,6 +102,7 @@ class Hit(Model):
 class SearchResult(Model):
     """Hits, best first; ``queries`` as searched, the original first.
 
+    ``seconds`` is the whole call: reading a picture, rewriting and waiting for the model, too.
     ``next_step`` says what to do where the hits are not what was wanted, if that is plain to see.
     """
 
