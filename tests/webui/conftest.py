@@ -41,7 +41,8 @@ def address(album: Library) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def chromium(address: str) -> Iterator[Browser]:
+    del address  # a server waits for its pages to be left: the browser goes first
     if MISSING:
         pytest.skip(MISSING)
     with browser() as opened:

@@ -59,12 +59,12 @@ class DuplicatesTab:
 
 def _told(report: DuplicateReport) -> str:
     if not report.total_groups:
-        return f"No copies among {report.searched_images:,} images."
+        return f"No copies among {pieces.counted(report.searched_images, 'image')}."
     freed = pieces.bytes_in_words(report.bytes_freed)
     listed = len(report.groups)
     some = f" ({listed} shown)" if listed < report.total_groups else ""
     return (
-        f"{report.total_groups:,} groups{some} with {report.copies:,} copies, {freed} to gain, "
+        f"{pieces.counted(report.total_groups, 'group')}{some}, {freed} to gain, "
         f"in {report.seconds:.1f} s. {report.note}"
     )
 

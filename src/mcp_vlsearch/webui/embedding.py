@@ -32,7 +32,7 @@ class EmbeddingTab:
     def __init__(self, library: Library) -> None:
         self._library = library
         with gr.Row(elem_classes="split"):
-            with gr.Column(scale=2, min_width=300, elem_classes="form"):
+            with gr.Column(scale=2, min_width=300, elem_classes="asking"):
                 self._text = gr.Textbox(
                     label="Text", max_lines=1, placeholder="两只猫", elem_id="embedding-text"
                 )
@@ -61,7 +61,11 @@ class EmbeddingTab:
                     elem_id="whole",
                 )
                 self._files = gr.File(
-                    label="As files", file_count="multiple", visible=False, elem_id="files"
+                    label="As files",
+                    file_count="multiple",
+                    interactive=False,
+                    visible=False,
+                    elem_id="files",
                 )
         guarded = telling(lambda text: {self._status: pieces.failed(text)})
         gr.on(

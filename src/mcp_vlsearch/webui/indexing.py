@@ -29,10 +29,10 @@ class IndexTab:
         self._may_allow = may_allow
         self._turn = threading.Lock()
         self._stop = threading.Event()
-        allowed = "it becomes a root of the library" if may_allow else "at or below a root"
+        allowed = "becomes a root of the library" if may_allow else "at or below a root"
         self._folder = gr.Textbox(
-            label=f"Folder on the server’s machine ({allowed}); empty: every root",
-            placeholder="~/Pictures",
+            label=f"Folder ({allowed})",
+            placeholder="~/Pictures, on the server’s machine; empty: every root",
             max_lines=1,
             elem_id="folder",
         )

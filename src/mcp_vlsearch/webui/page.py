@@ -56,6 +56,12 @@ THEME: Final = gr.themes.Base(
     input_border_color="#d9dfe7",
     input_border_color_focus="#0f766e",
     slider_color="#0f766e",
+    button_secondary_background_fill="#eef1f5",
+    button_secondary_background_fill_hover="#e2e8f0",
+    checkbox_background_color_selected="#0f766e",
+    checkbox_border_color_selected="#0f766e",
+    checkbox_label_background_fill="#f1f5f9",
+    checkbox_label_background_fill_selected="#e3f4f1",
 )
 _AT_ONCE: Final = 8
 """Calls of one kind that go on at the same time, such as searches of several windows."""

@@ -13,6 +13,7 @@ __all__ = [
     "as_source",
     "bytes_in_words",
     "cards",
+    "counted",
     "facts",
     "failed",
     "note",
@@ -107,7 +108,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]], title: str = "
     """Return a table with its title; numbers stand to the right. Nothing without rows."""
     if not rows:
         return ""
-    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    top = "".join(
+        f"<th{' class=number' * isinstance(value, int | float)}>{escape(head)}</th>"
+        for head, value in zip(heads, rows[0], strict=True)
+    )
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     headline = f"<h3>{escape(title)}</h3>" if title else ""
     return (
@@ -125,6 +129,11 @@ def _cell(value: object) -> str:
 def number(value: float) -> str:
     """Return a number with its thousands apart."""
     return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number with what is counted, such as "1 image" and "2,000 images"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def bytes_in_words(count: float) -> str:

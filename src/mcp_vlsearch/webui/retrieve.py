@@ -18,6 +18,9 @@ __all__ = ["RetrieveTab"]
 
 _START: Final = "Describe a picture in English or 中文, or give one that looks like what you want."
 
+_LOOK_AT: Final = "() => document.getElementById('{}')?.scrollIntoView({{block: 'nearest'}})"
+"""In a narrow window hits lie below the form, and a hit opens above those that come after it."""
+
 
 class RetrieveTab:
     """A form on the left, hits on the right, and one hit at a time large above them."""
@@ -27,7 +30,7 @@ class RetrieveTab:
         self._result = gr.State(None)
         self._chosen = gr.State("")
         with gr.Row(elem_classes="split"):
-            with gr.Column(scale=2, min_width=300, elem_classes="form"):
+            with gr.Column(scale=2, min_width=300, elem_classes="asking"):
                 self._build_form()
             with gr.Column(scale=5, min_width=320):
                 self._build_hits()
@@ -36,7 +39,7 @@ class RetrieveTab:
     def _build_form(self) -> None:
         self.text = gr.Textbox(
             label="Text",
-            placeholder="a red bicycle leaning on a wall · 雪地里的两只猫",
+            placeholder="a red bus · 雪地里的两只猫",
             lines=1,
             max_lines=1,
             autofocus=True,
@@ -52,11 +55,12 @@ class RetrieveTab:
             elem_id="picture",
         )
         self.go = gr.Button("Search", variant="primary", elem_id="search")
-        with gr.Row(equal_height=True):
-            self.top_k = gr.Slider(1, 100, value=24, step=1, label="Hits at most", min_width=140)
-            self.least = gr.Dropdown(
-                ["any", "likely", "strong"], value="any", label="Relevance", min_width=110
-            )
+        self.top_k = gr.Slider(
+            1, 100, value=24, step=1, label="Hits at most", buttons=[], elem_id="top-k"
+        )
+        self.least = gr.Radio(
+            ["any", "likely", "strong"], value="any", label="Least relevance", elem_id="least"
+        )
         with gr.Accordion("More words", open=False):
             self.exclude = gr.Textbox(label="Must not show", max_lines=1, elem_id="exclude")
             self.alternatives = gr.Textbox(
@@ -75,7 +79,7 @@ class RetrieveTab:
 
     def _build_hits(self) -> None:
         self.status = gr.HTML(pieces.note(_START), elem_id="told")
-        with gr.Group(visible=False, elem_id="chosen") as self.panel:
+        with gr.Column(visible=False, elem_id="chosen") as self.panel:
             self.detail = gr.HTML(elem_id="detail")
             with gr.Row():
                 self.alike = gr.Button("More like this", size="sm", elem_id="alike")
@@ -97,7 +101,7 @@ class RetrieveTab:
             "preprocess": False,
         }
         guarded = telling(lambda text: {self.status: pieces.failed(text)})
-        gr.on(
+        searched = gr.on(
             [self.text.submit, self.exclude.submit, self.go.click],
             guarded(self._search),
             form,
@@ -105,10 +109,12 @@ class RetrieveTab:
             trigger_mode="always_last",
             **quiet,
         )
-        self.hits.click(guarded(self._choose), [self._result], shown, **quiet)
+        searched.then(None, js=_LOOK_AT.format("told"))
+        chosen = self.hits.click(guarded(self._choose), [self._result], shown, **quiet)
+        chosen.then(None, js=_LOOK_AT.format("chosen"))
         self.alike.click(guarded(self._more_like), form, shown, **quiet)
         self.heat.click(guarded(self._heat), form, shown, **quiet)
-        self.close.click(lambda: gr.Group(visible=False), None, self.panel, **quiet)
+        self.close.click(lambda: gr.Column(visible=False), None, self.panel, **quiet)
 
     def _search(self, given: Shown) -> Iterator[Shown]:
         text = (given[self.text] or "").strip()
@@ -165,7 +171,7 @@ class RetrieveTab:
         yield {
             self.status: _told(result, about, self._library.settings.read_only),
             self.hits: pieces.cards(result.hits, jpegs),
-            self.panel: gr.Group(visible=False),
+            self.panel: gr.Column(visible=False),
             self._result: result,
         }
 
@@ -173,7 +179,7 @@ class RetrieveTab:
         hit = _hit(result, str(event._data.get("image", "")))
         yield {
             self.detail: _detail(hit, large(self._library, hit.image_id)),
-            self.panel: gr.Group(visible=True),
+            self.panel: gr.Column(visible=True),
             self._chosen: hit.image_id,
         }
 
