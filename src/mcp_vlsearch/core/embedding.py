@@ -63,7 +63,9 @@ class Embedder:
             vector = self._queries(Query(text, self._opened(given)))[0]
         else:
             about, anything = self._queries(Query(text), Query(ANYTHING))
-            vector = compose(self._of_picture(given), about, anything)
+            known = self._space.embeddings.vector(given.image_id)
+            start = self._queries(Query(image=self._opened(given)))[0] if known is None else known
+            vector = compose(start, about, anything)
         encoder = self._space.encoder
         return Embedding(
             vector,
