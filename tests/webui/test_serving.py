@@ -12,7 +12,6 @@ import httpx2
 import pytest
 
 from mcp_vlsearch.cli import run
-from mcp_vlsearch.cli import webui as command
 from mcp_vlsearch.errors import MissingExtraError
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.webui import serve_webui
@@ -71,7 +70,7 @@ def test_a_browser_is_opened_in_a_terminal_on_loopback_or_when_asked_for(
         "mcp_vlsearch.webui.serve_webui", lambda *_, is_opened: called.append(is_opened)
     )
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(command.sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     assert run(["webui", "--library", str(tmp_path), *options]) == 0
     assert called == [opened]
 
