@@ -168,7 +168,7 @@ def test_the_settings_table_is_that_of_the_settings() -> None:
 
 
 def test_the_table_of_flags_names_the_commands_that_take_them() -> None:
-    taken: dict[str, set[str]] = {"--root": {"serve"}}
+    taken: dict[str, set[str]] = {"--root": {"serve", "webui"}}
     for name, command in commands().items():
         for flag in flags(command, "Settings"):
             taken.setdefault(flag, set()).add(name)
