@@ -116,10 +116,16 @@ def open_part(
 
 
 def first_part(path: str, catalog: Catalog) -> str:
-    """Return the first image of a known file with several. Raises :class:`QueryError`."""
+    """Return the first image of a known file with several.
+
+    Raises :class:`QueryError` if it is not indexed, :class:`ImageError` if it can't be, and
+    :class:`MissingExtraError` if that takes a package that is not there.
+    """
     record = catalog.records([path]).get(path)
     images = catalog.parts.of(record.image_id) if record and record.image_id else ()
     if not images:
+        with open_parted(path) as (_, reader):
+            reader()  # which says what is wrong with one that is locked or damaged
         raise QueryError(f"{path} is not indexed: index it, or give the image_id of a part of it")
     return images[0]
 
