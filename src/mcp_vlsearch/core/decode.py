@@ -5,6 +5,7 @@ in several threads at once; Pillow decodes and resizes without holding the inter
 """
 
 import io
+import math
 import re
 import threading
 import warnings
@@ -34,13 +35,23 @@ from mcp_vlsearch.core.metadata import Metadata, read_metadata
 from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
 
-__all__ = ["MAX_DECODED_PIXELS", "Decoded", "decode", "open_upright"]
+__all__ = ["MAX_DECODED_PIXELS", "MAX_DECODING_BYTES", "Decoded", "decode", "open_upright"]
 
 MAX_DECODED_PIXELS: Final = 250_000_000
 """Pictures of more pixels are refused by their header: a small file may claim any size."""
 
+MAX_DECODING_BYTES: Final = 3_500_000_000
+"""Memory that decoding one picture takes at most, beside the bytes of its file."""
+
+_BYTES_A_PIXEL: Final = {"WEBP": 22, "JPEG2000": 26}
+"""Memory that decoding takes at most by format, measured over modes; these decode by copies."""
+_MOST_BYTES_A_PIXEL: Final = 14
+"""That of all other formats."""
+_MAX_SLOW_PIXELS: Final = 25_000_000
+"""Rare formats are decoded in Python, holding everything else up: about a second a megapixel."""
+
 _LARGE: Final = 50_000_000
-"""Pictures of more pixels are decoded one at a time: the largest takes about 3 GB meanwhile."""
+"""Pictures of more pixels are decoded one at a time, since each takes so much memory."""
 _large = threading.Lock()
 
 _TRANSPOSE: Final = {
@@ -125,7 +136,26 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         raise ImageError("the file is empty: copy it again")
     _quiet_pillow()
     _register_heif()
-    return Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
+    file = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
+    _check_size(file)
+    return file
+
+
+def _check_size(file: ImageFile.ImageFile) -> None:
+    """Refuse by its header what would take more memory or time than is promised."""
+    each = _BYTES_A_PIXEL.get(file.format or "", _MOST_BYTES_A_PIXEL)
+    most = min(MAX_DECODED_PIXELS, MAX_DECODING_BYTES // each)
+    if any(tile[0] in Image.DECODERS for tile in getattr(file, "tile", ())):
+        most = _MAX_SLOW_PIXELS
+    if file.width * file.height > most:
+        raise _too_large(file.width * file.height, most)
+
+
+def _too_large(pixels: float, most: float) -> ImageError:
+    return ImageError(
+        f"the picture has {pixels / 1e6:.0f} megapixels, the limit is {most / 1e6:.0f}: "
+        "store a smaller copy beside it"
+    )
 
 
 @contextmanager
@@ -247,11 +277,8 @@ def _readable() -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
-        size = f"{int(pixels.group()) / 1e6:.0f}" if pixels else "too many"
-        raise ImageError(
-            f"the picture has {size} megapixels, the limit is {MAX_DECODED_PIXELS / 1e6:.0f}: "
-            "store a smaller copy beside it"
-        ) from error
+        size = float(pixels.group()) if pixels else math.inf
+        raise _too_large(size, MAX_DECODED_PIXELS) from error
     except UnidentifiedImageError as error:
         raise ImageError(
             "the file is not a picture that can be read, or its beginning is damaged: copy it "
