@@ -68,7 +68,7 @@ def _change(data: bytearray, chance: random.Random, files: MutableSequence[bytes
         data[place:place] = data[place : place + chance.choice((4, 16, 256))]
     else:
         other = chance.choice(files)
-        start = chance.randrange(len(other))
+        start = chance.randrange(len(other) + 1)
         data[place : place + 64] = other[start : start + 64]
 
 
@@ -102,7 +102,7 @@ def main() -> int:
         if time.monotonic() - began > _SLOW:
             return _report(name, data, "took too long")
         tried += 1
-        if way not in ways:
+        if data and way not in ways:
             ways.add(way)
             corpus.append(data)
         if time.monotonic() > until:
