@@ -20,7 +20,7 @@ LAYERS = (
     ("errors", "files", "formats", "gallery", "leaving", "memory", "private", "version", "wording"),
     ("types", "copies"),
     ("settings",),
-    ("pins",),
+    ("pins", "clients"),
     ("contracts",),
     ("plugins",),
     ("cache",),

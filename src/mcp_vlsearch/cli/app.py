@@ -15,6 +15,7 @@ from mcp_vlsearch.cli import (
     encoder,
     evaluate,
     index,
+    install,
     plugins,
     remove,
     search,
@@ -51,6 +52,7 @@ app.command("status")(status.status)
 app.command("remove")(remove.remove)
 app.command("duplicates")(duplicates.duplicates)
 app.command("plugins")(plugins.plugins)
+app.command("install")(install.install)
 app.command("demo")(demo.demo)
 app.command("storybook")(storybook.storybook)
 app.command("eval")(evaluate.evaluate)
