@@ -219,7 +219,7 @@ def _modes() -> dict[str, bytes]:
         ),
         "cmyk.tif": encoded(cmyk, "TIFF"),
         "lab.tif": encoded(_lab(colours), "TIFF"),
-        "ycbcr.tif": encoded(colours.convert("YCbCr"), "TIFF"),
+        "ycbcr.tif": encoded(colours.convert("YCbCr"), "TIFF", compression="jpeg"),
         "long-text.png": png(pixels(), 2, (b"zTXt", b"k\0\0" + zlib.compress(bytes(2**21)))),
     }
 
