@@ -10,9 +10,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.core.sheet import MAX_EDGE, Cell, draw_grid, fitting_jpeg
+from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, Cell, draw_grid, fitting_jpeg
 from mcp_vlsearch.core.thumbnails import FOLDER, SIZES, Thumbnails
-from mcp_vlsearch.core.viewing import MAX_BYTES
 from mcp_vlsearch.errors import CancelledError, ImageError, QueryError
 from tests.pictures import picture
 

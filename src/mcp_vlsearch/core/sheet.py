@@ -18,12 +18,14 @@ __all__ = [
     "FAINT",
     "INK",
     "LINE",
+    "MAX_BYTES",
     "MAX_EDGE",
     "PAPER",
     "RIGHT",
     "WRONG",
     "Box",
     "Cell",
+    "Font",
     "caption_height",
     "draw_cell",
     "draw_grid",
@@ -34,6 +36,8 @@ __all__ = [
 
 MAX_EDGE: Final = 1568
 """Pixels: larger pictures are made smaller before models look at them."""
+MAX_BYTES: Final = 700_000
+"""Bytes of JPEG in a result: in base64 they stay below the megabyte at which clients cut."""
 
 PAPER: Final = (250, 248, 243)
 LINE: Final = (224, 219, 208)
