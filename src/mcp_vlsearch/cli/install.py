@@ -38,7 +38,7 @@ def install(
     root: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Allow the server a folder; give it once per folder.",
+            help="Allow the server a folder, besides the library's own; once per folder.",
             metavar="DIR",
             parser=given_path,
         ),
