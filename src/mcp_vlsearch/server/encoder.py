@@ -153,6 +153,7 @@ class _Service:
             "dim": encoder.dim,
             "precision": encoder.precision,
             "device": encoder.device,
+            "composes": getattr(encoder, "composes", True),
             "image_instruction": self._image_instruction,
             "query_instruction": self._query_instruction,
         }
