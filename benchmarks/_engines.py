@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os.path import basename
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -122,7 +121,7 @@ class Ours:
         """Search by a text that stands for the query."""
         filters = Filters() if camera is None else Filters(camera=camera_of(camera))
         result = self.library.search_by_text(str(query), top_k=k, filters=filters)
-        return [int(basename(hit.path).partition(".")[0]) for hit in result.hits]
+        return [int(hit.path.rpartition("/")[2].partition(".")[0]) for hit in result.hits]
 
     def alone(self, query: int, k: int) -> Sequence[int]:
         """Search the library's index, without anything around it."""

@@ -139,7 +139,7 @@ def test_one_that_cannot_be_shown_is_an_empty_cell_or_a_line(
         str(tmp_path / "secret.png"), "https://example.com/a.png",
     ]  # fmt: skip
     view = indexed.view(images, layout="single")
-    reasons = ["", "no image", "not a picture", "can't be read", "outside the", "outside the"]
+    reasons = ["", "no image", "not a picture", "can't be read", "outside the", "not opened"]
     for image, reason in zip(view.images, reasons, strict=True):
         assert reason in image.error
         assert bool(image.jpeg) is (reason == "")

@@ -74,7 +74,7 @@ def find_picture(
     path = roots.check(given)
     if is_parted(path):
         return GivenPicture(first_part(path, catalog), None)
-    data = read_file(path)
+    data = read_file(path, roots.allows)
     return GivenPicture(image_id(data), data)
 
 
@@ -107,7 +107,7 @@ def open_part(
     :class:`ImageError`, :class:`RootError` and :class:`MissingExtraError`.
     """
     part, record = catalog.parts.part(digest), catalog.records([path]).get(path)
-    with open_parted(roots.check(path)) as (file, reader):
+    with open_parted(roots.check(path), roots.allows) as (file, reader):
         status = os.fstat(file.fileno())
         known = record and (record.size, record.mtime_ns)
         if part is None or known != (status.st_size, status.st_mtime_ns):
@@ -116,10 +116,16 @@ def open_part(
 
 
 def first_part(path: str, catalog: Catalog) -> str:
-    """Return the first image of a known file with several. Raises :class:`QueryError`."""
+    """Return the first image of a known file with several.
+
+    Raises :class:`QueryError` if it is not indexed, :class:`ImageError` if it can't be, and
+    :class:`MissingExtraError` if that takes a package that is not there.
+    """
     record = catalog.records([path]).get(path)
     images = catalog.parts.of(record.image_id) if record and record.image_id else ()
     if not images:
+        with open_parted(path) as (_, reader):
+            reader()  # which says what is wrong with one that is locked or damaged
         raise QueryError(f"{path} is not indexed: index it, or give the image_id of a part of it")
     return images[0]
 
@@ -131,7 +137,7 @@ def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
     """
     for path in catalog.paths_of(digest):
         try:
-            data = read_file(roots.check(path))
+            data = read_file(roots.check(path), roots.allows)
         except (ImageError, RootError):
             continue
         if image_id(data) == digest:  # else it has changed since it was indexed

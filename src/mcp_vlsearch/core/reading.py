@@ -1,5 +1,6 @@
 """What a library answers without changing anything: searches, and the vectors behind them."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -10,6 +11,7 @@ from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.duplicates import DuplicateRequest, Duplicates, no_duplicates
+from mcp_vlsearch.core.embedding import Embedder, Embedding
 from mcp_vlsearch.core.explaining import Explanation, explain
 from mcp_vlsearch.core.fence import check_folder
 from mcp_vlsearch.core.fuse import fuse
@@ -18,9 +20,11 @@ from mcp_vlsearch.core.opening import OpenLibrary
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, open_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
+from mcp_vlsearch.core.requests import SearchRequest, check, nothing_found
 from mcp_vlsearch.core.roots import Roots, real
-from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
+from mcp_vlsearch.core.searching import Searcher
 from mcp_vlsearch.core.spaces import OpenSpace
+from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
 
 if TYPE_CHECKING:
@@ -53,6 +57,7 @@ class LibraryReader(OpenLibrary):
         Raises :class:`QueryError`, and :class:`PluginError`, :class:`SettingsError` or
         :class:`CheckpointError` if the rewriter that ``rewrite`` names can't be had.
         """
+        started = time.monotonic()
         self._rewriting.name(rewrite)
         request = SearchRequest(
             texts=phrasings(query, alternatives),
@@ -61,13 +66,15 @@ class LibraryReader(OpenLibrary):
             filters=filters,
             min_relevance=min_relevance,
             group_by_file=group_by_file,
+            started=started,
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
             if space is None:
                 return request
             rewritten = self._rewriting.rewrite(query, rewrite, report)
-            return replace(request, texts=phrasings(query, alternatives, rewritten))
+            all_texts = phrasings(query, alternatives, rewritten)
+            return replace(request, rewritten=all_texts[len(request.texts) :])
 
         return self._search(request, self._roots(), complete, report)
 
@@ -88,6 +95,7 @@ class LibraryReader(OpenLibrary):
         given one itself. A picture that the library knows is searched by its cached vector, without
         the model. Raises :class:`QueryError`, :class:`RootError` and :class:`ImageError`.
         """
+        started = time.monotonic()
         roots = self._roots()
         given = find_picture(image, roots, self._catalog, self._fence())
         bare = SearchRequest(
@@ -97,6 +105,7 @@ class LibraryReader(OpenLibrary):
             filters=filters,
             min_relevance=min_relevance,
             group_by_file=group_by_file,
+            started=started,
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
@@ -183,6 +192,26 @@ class LibraryReader(OpenLibrary):
 
         return self._spaces.run(find, report)
 
+    def embed(
+        self, text: str = "", *, image: str = "", report: ProgressCallback = silent
+    ) -> Embedding:
+        """Return the vector of a text, of a picture (as in :meth:`search_by_image`), or of both.
+
+        A picture alone has the vector that the index holds of it, or would; a text, with or without
+        a picture, that of a query. Raises as :meth:`search_by_image`.
+        """
+        text = text.strip()
+        if not (text or image):
+            raise QueryError("nothing to embed: give a text, a picture, or both")
+        roots = self._roots()
+        given = find_picture(image, roots, self._catalog, self._fence()) if image else None
+        return self._spaces.run(
+            lambda space: Embedder(space, self._encoder, self._catalog, roots, report).embed(
+                text, given
+            ),
+            report,
+        )
+
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent
     ) -> "dict[Path, tuple[str, Vectors]]":
@@ -240,7 +269,7 @@ class LibraryReader(OpenLibrary):
         is_fenced = bool(self.settings.roots)
         if bare.filters.folder is not None:
             check_folder(bare.filters.folder, roots, self._catalog, is_fenced)
-        check_top_k(bare)
+        check(bare)
 
         def search(space: OpenSpace) -> SearchResult:
             fence = roots if is_fenced else None

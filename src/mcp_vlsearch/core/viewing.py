@@ -169,7 +169,7 @@ class Viewer:
                 if one.image_id and is_parted(place):
                     part = open_part(path, one.image_id, self._roots, self._catalog, target_size)
                     return one.image_id, part
-                data = read_file(place)
+                data = read_file(place, self._roots.allows)
                 digest = image_id(data)
                 if one.image_id in (None, digest):
                     return digest, decode(data, target_size).image

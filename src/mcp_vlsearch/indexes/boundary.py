@@ -43,8 +43,8 @@ def check_queries(queries: "Vectors", k: int, dim: int) -> "Vectors":
 def merged(found: "Sequence[tuple[Vectors, Seqs]]", queries: int, k: int) -> "tuple[Vectors, Seqs]":
     """Return the best of what was found in several places, best first, shape (queries, k).
 
-    Each place gave scores and seqs, best first, of shape (queries, any number), with -1 for none. Where there
-    are fewer than ``k`` rows the rest is ``-inf`` and -1.
+    Each place gave scores and seqs, best first, of shape (queries, any number), with -1 for none.
+    Where there are fewer than ``k`` rows the rest is ``-inf`` and -1.
     """
     found = [place for place in found if place[1].shape[1]]
     if len(found) == 1 and found[0][1].shape[1] == k:
