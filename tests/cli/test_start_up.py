@@ -18,6 +18,7 @@ from .conftest import Run
 COMMANDS = (
     *("serve", "index", "search", "status", "remove", "plugins", "demo", "storybook", "eval"),
     "duplicates",
+    "install",
     "webui",
     "encoder serve",
     "cache export",

@@ -114,7 +114,7 @@ def outside_at_last(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], None])
         happen()
         return original(path, *arguments)
 
-    monkeypatch.setattr(digest.os, "open", late)
+    monkeypatch.setattr(os, "open", late)
 
 
 def swap(path: Path, target: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_folder_swapped_for_a_link_while_it_is_scanned_is_not_listed(
             swap(photos / "trip", secret.parent)
         return original(path, *arguments)
 
-    monkeypatch.setattr(scan.os, "open", late)
+    monkeypatch.setattr(os, "open", late)
     found = scan.Scan(str(photos), True, [str(photos)])
     files = [path for _, some in found for path in some]
     assert [Path(path).name for path in files] == ["0.png", "2.png"]
@@ -343,7 +343,7 @@ def test_no_other_machine_is_asked_for_a_path_that_is_not_allowed(
         return str(path)
 
     monkeypatch.setattr(roots, "is_windows", True)
-    monkeypatch.setattr(roots.os.path, "realpath", realpath)
+    monkeypatch.setattr(os.path, "realpath", realpath)
     assert "another machine" in refused(take, library, r"\\evil\share\a.png")
     assert not any("evil" in path for path in asked)
 

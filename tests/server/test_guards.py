@@ -75,7 +75,7 @@ class Echo:
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         assert not message["more_body"]
         self.bodies.append(message["body"])
@@ -231,10 +231,8 @@ def test_a_byte_now_and_then_does_not_keep_a_connection_open(
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         connection.settimeout(0.02)
         began = time.monotonic()
-        with pytest.raises(OSError, match=r"reset|[Bb]roken"):
-            while time.monotonic() - began < PATIENCE:
-                connection.sendall(b"G")
-                still_open(connection)
+        while is_open(connection):
+            assert time.monotonic() - began < PATIENCE
 
 
 def test_a_client_that_stops_reading_is_cut_off(
@@ -243,7 +241,7 @@ def test_a_client_that_stops_reading_is_cut_off(
     monkeypatch.setattr(patience, "STALL_SECONDS", 0.05)
     over = threading.Event()
 
-    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+    async def endless(_: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
@@ -288,10 +286,12 @@ def ended(connection: socket.socket) -> bool:
         return True
 
 
-def still_open(connection: socket.socket) -> None:
-    """Wait a moment for the end. Raises OSError if it has come."""
+def is_open(connection: socket.socket) -> bool:
+    """Send a byte and say, after a moment, whether the other side still listens."""
     try:
-        if connection.recv(1) == b"":
-            raise ConnectionResetError("connection reset")
+        connection.sendall(b"G")
+        return connection.recv(1) != b""
     except TimeoutError:
-        pass
+        return True
+    except OSError:
+        return False

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from itertools import takewhile
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final, NamedTuple
 
 __all__ = ["find", "put", "shown", "take_out"]

@@ -8,7 +8,7 @@ import io
 import re
 import warnings
 from functools import cache
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import pillow_heif
 from PIL import Image, ImageFile, PngImagePlugin
@@ -116,8 +116,8 @@ def _bound_tags() -> None:
     """
     load = ImageFileDirectory_v2.load
 
-    def bounded(self: ImageFileDirectory_v2, file: Any) -> None:
-        load(self, _Metered(file))  # type: ignore[arg-type]
+    def bounded(self: ImageFileDirectory_v2, fp: IO[bytes]) -> None:
+        load(self, _Metered(fp))  # type: ignore[arg-type]
 
     ImageFileDirectory_v2.load = bounded  # type: ignore[method-assign]
 

@@ -33,7 +33,8 @@ class PatientProtocol(H11Protocol):
         """Take bytes; those of headers must be complete in time, however many come."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._head = _off(self._head)
+            _stop(self._head)
+            self._head = None
         elif self._head is None:
             self._head = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
@@ -45,15 +46,18 @@ class PatientProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
-        self._stall = _off(self._stall)
+        _stop(self._stall)
+        self._stall = None
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; nothing is waited for any more."""
-        self._head, self._stall = _off(self._head), _off(self._stall)
+        _stop(self._head)
+        _stop(self._stall)
+        self._head = self._stall = None
         super().connection_lost(exc)
 
 
-def _off(timer: asyncio.TimerHandle | None) -> None:
+def _stop(timer: asyncio.TimerHandle | None) -> None:
     if timer:
         timer.cancel()
