@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -22,11 +23,14 @@ import mcp_vlsearch
 from mcp_vlsearch import plugins
 from mcp_vlsearch.cli import app
 from mcp_vlsearch.cli.options import FILTERS
+from mcp_vlsearch.clients.changing import snippet
+from mcp_vlsearch.clients.table import CLIENTS as CLIENTS_KNOWN
+from mcp_vlsearch.clients.table import client_named
 from mcp_vlsearch.core import parted, pdf, scans, video
 from mcp_vlsearch.core.batch import AHEAD_BYTES, BATCH_BYTES
-from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS
 from mcp_vlsearch.core.digest import MAX_FILE_BYTES
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.pillow import MAX_DECODED_PIXELS
 from mcp_vlsearch.server import build_server
 from mcp_vlsearch.settings import Settings, load_settings
 from mcp_vlsearch.testing import check_rewriter
@@ -34,7 +38,9 @@ from mcp_vlsearch.types import Filters, Hit, Near, SearchResult, StageName
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
-SNIPPETS = sorted((REPOSITORY / "examples" / "clients").glob("*.json"))
+SNIPPETS = sorted(
+    file for file in (REPOSITORY / "examples" / "clients").iterdir() if file.suffix != ".md"
+)
 PLUGIN = REPOSITORY / "examples" / "plugin" / "src"
 PAGES = [
     REPOSITORY / "README.md",
@@ -168,7 +174,7 @@ def test_the_settings_table_is_that_of_the_settings() -> None:
 
 
 def test_the_table_of_flags_names_the_commands_that_take_them() -> None:
-    taken: dict[str, set[str]] = {"--root": {"serve"}}
+    taken: dict[str, set[str]] = {"--root": {"serve", "webui"}}
     for name, command in commands().items():
         for flag in flags(command, "Settings"):
             taken.setdefault(flag, set()).add(name)
@@ -286,13 +292,14 @@ def test_python_in_the_documentation_compiles(page: Path) -> None:
 def test_the_snippets_shown_are_the_files_in_full() -> None:
     shown = {Path(target).name: body for target, body in _QUOTE.findall(CLIENTS)}
     assert shown == {file.name: file.read_text("utf-8") for file in SNIPPETS}
-    assert len(blocks(CLIENTS, "json")) == len(SNIPPETS)
+    assert len(blocks(CLIENTS, "json") + blocks(CLIENTS, "toml")) == len(SNIPPETS)
 
 
 def servers(file: Path) -> list[dict[str, Any]]:
     """Return the servers that a snippet tells a client of."""
-    content = json.loads(file.read_text("utf-8"))
-    key = "servers" if file.name.startswith("vscode") else "mcpServers"
+    text = file.read_text("utf-8")
+    content = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
+    key = client_named(file.stem.removesuffix("-http")).key
     assert set(content) <= {key, "inputs"}
     return list(content[key].values())
 
@@ -309,8 +316,24 @@ def started() -> list[tuple[str, list[str]]]:
 
 
 def test_snippets_and_claude_mcp_add_start_one_and_the_same_server() -> None:
-    assert len(started()) == 6  # four clients, the page and the README
+    assert len(started()) == len(CLIENTS_KNOWN) + 2  # the page and the README
     assert {(c, *a) for c, a in started()} == {("mcp-vlsearch", "serve", "--root", "~/Pictures")}
+
+
+def parsed(form: str, text: str) -> Any:
+    return tomllib.loads(text) if form == "toml" else json.loads(text)
+
+
+@pytest.mark.parametrize("name", [client.name for client in CLIENTS_KNOWN])
+def test_install_prints_what_the_page_shows_for_a_client(name: str) -> None:
+    client = client_named(name)
+    [file] = [file for file in SNIPPETS if file.stem == name]
+    entry = client.entry("mcp-vlsearch", ["serve", "--root", "~/Pictures"])
+    printed = snippet(client, "pictures", entry)
+    assert parsed(client.form, printed) == parsed(client.form, file.read_text("utf-8"))
+    [row] = [row for row in table(CLIENTS, "CLIENT") if row[0] == f"`{name}`"]
+    assert (client.project or "") in row[2]
+    assert Path(client.user).name in row[1]
 
 
 @pytest.mark.anyio
@@ -350,9 +373,9 @@ def test_snippets_over_http_have_the_servers_address_and_its_token() -> None:
     address = f"http://{defaults['host']}:{defaults['port']}/mcp"
     over_http = [s for file in SNIPPETS for s in servers(file) if "command" not in s]
     assert len(over_http) == 3
-    for snippet in over_http:
-        assert snippet["url"] == address
-        assert re.fullmatch(r"Bearer \$\{[\w:]+\}", snippet["headers"]["Authorization"])
+    for server in over_http:
+        assert server["url"] == address
+        assert re.fullmatch(r"Bearer \$\{[\w:]+\}", server["headers"]["Authorization"])
 
 
 def test_the_readmes_python_prints_what_is_found(

@@ -16,12 +16,14 @@ VLSearchError
 ├── ImageError              one picture can't be read
 ├── QueryError              a search can't be understood
 ├── ServerError             the MCP server can't start
+├── ClientError             a client's configuration can't be read or changed
 └── CancelledError          the caller asked to stop; what is done stays
 """
 
 __all__ = [
     "CancelledError",
     "CheckpointError",
+    "ClientError",
     "EncoderChangedError",
     "EncoderError",
     "ImageError",
@@ -110,6 +112,10 @@ class QueryError(VLSearchError):
 
 class ServerError(VLSearchError):
     """The MCP server can't start."""
+
+
+class ClientError(VLSearchError):
+    """A client's configuration can't be read or changed, or there is no such client."""
 
 
 class CancelledError(VLSearchError):

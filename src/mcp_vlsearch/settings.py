@@ -91,7 +91,9 @@ class Settings(BaseModel):
     roots: Annotated[
         tuple[Path, ...],
         BeforeValidator(_paths),
-        Field(description="Folders allowed, besides those given to `index`."),
+        Field(
+            description="Folders allowed, besides those given to `index`, which they do not limit."
+        ),
     ] = ()
     encoder: Annotated[str, Field(description="Encoder plugin.")] = DEFAULT_ENCODER
     model: Annotated[

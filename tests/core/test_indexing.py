@@ -531,7 +531,7 @@ def test_a_file_that_cannot_be_read_for_now_keeps_its_image(
     library.index()
     before = state(library)
 
-    def fail(path: str) -> bytes:
+    def fail(path: str, _allows: object) -> bytes:
         raise ImageError(f"{Path(path).name} is on a disk that dropped out", retry=True)
 
     monkeypatch.setattr(intake, "read_file", fail)

@@ -15,15 +15,18 @@ from mcp_vlsearch.cli import (
     encoder,
     evaluate,
     index,
+    install,
     plugins,
     remove,
     search,
     serve,
     status,
     storybook,
+    webui,
 )
 from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
 from mcp_vlsearch.leaving import leave
+from mcp_vlsearch.private import keep_private
 
 __all__ = ["app", "main", "run"]
 
@@ -42,12 +45,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("webui")(webui.webui)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("status")(status.status)
 app.command("remove")(remove.remove)
 app.command("duplicates")(duplicates.duplicates)
 app.command("plugins")(plugins.plugins)
+app.command("install")(install.install)
 app.command("demo")(demo.demo)
 app.command("storybook")(storybook.storybook)
 app.command("eval")(evaluate.evaluate)
@@ -78,6 +83,7 @@ def main() -> int:
 
     Threads that are still at work, such as those of a download, are not waited for.
     """
+    keep_private()
     code = run(sys.argv[1:])
     leave(code)
     return code

@@ -119,7 +119,9 @@ class Library(LibraryReader):
         settings name some.
         """
         self._must_write()
-        fence = self._fence()
+        fence, roots = self._fence(), self._roots()
+        for path in paths:
+            roots.refuse_shares(path)
         with writer_lock(self.settings.library, report):
             forgotten = forget(self._database, self._catalog, paths, fence)
             return seen(forgotten, self._catalog, fence)

@@ -1,8 +1,8 @@
 """Filters are pushed down to an index that can filter; the rest becomes seqs that are allowed."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from mcp_vlsearch.contracts import FilteringIndex, VectorIndex
+from mcp_vlsearch.contracts import FilteringIndex, LimitedIndex, VectorIndex
 from mcp_vlsearch.types import Filters
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ class Pushing:
 
     def __init__(self, index: VectorIndex, filters: Filters) -> None:
         self._index = index
-        self._filtering = index if isinstance(index, FilteringIndex) else None
+        self._filtering = index if _can_filter(index) else None
         self.rest = filters
         if self._filtering is None:
             return
@@ -32,8 +32,18 @@ class Pushing:
             return self._filtering.count(allowed, self._pushed)
         return len(self._index) if allowed is None else len(allowed)
 
+    def reach(self, searched: int) -> int:
+        """Return how many of the rows that are searched one search can find, at least 1."""
+        most = max(searched, 1)
+        return min(most, self._index.max_k) if isinstance(self._index, LimitedIndex) else most
+
     def search(self, queries: "Vectors", k: int, allowed: "Seqs | None") -> "tuple[Vectors, Seqs]":
         """Find the ``k`` nearest rows that are allowed and meet the filters."""
         if self._filtering:
             return self._filtering.search(queries, k, allowed, self._pushed)
         return self._index.search(queries, k, allowed)
+
+
+def _can_filter(index: VectorIndex) -> TypeGuard[FilteringIndex]:
+    # Each search asks, and to look for all members of a protocol takes 50 µs.
+    return hasattr(type(index), FilteringIndex.pushed.__name__)

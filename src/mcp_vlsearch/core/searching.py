@@ -56,14 +56,13 @@ class Searcher:
         filtering = Pushing(index, request.filters)
         allowed = self._allowed(filtering.rest, inside)
         searched = filtering.count(allowed)
+        reach = filtering.reach(searched)
         most = request.top_k + bool(request.given)
         towards = wanted if unwanted is None else turned_away(wanted, unwanted)
 
         def find(k: int) -> "tuple[Vectors, Seqs]":
             many = k if unwanted is None else candidates(k)
-            (scores,), (seqs,) = filtering.search(
-                towards[None], min(many, max(searched, 1)), allowed
-            )
+            (scores,), (seqs,) = filtering.search(towards[None], min(many, reach), allowed)
             if unwanted is not None:
                 scores, seqs = self._without(unwanted, wanted, index, seqs)
             is_there = seqs >= 0
@@ -71,7 +70,7 @@ class Searcher:
 
         if request.group_by_file:
             files = partial(self._catalog.parts.sources, besides=request.given)
-            scores, seqs = best_of_each_file(find, files, request.top_k, searched)
+            scores, seqs = best_of_each_file(find, files, request.top_k, reach)
         else:
             scores, seqs = find(most)
         relevances = judge(scores, self._space.sample.background(wanted, index))

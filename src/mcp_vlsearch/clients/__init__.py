@@ -1,0 +1,1 @@
+"""The programs that start our server: where each keeps its configuration, and how it is changed."""
