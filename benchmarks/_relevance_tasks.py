@@ -87,7 +87,7 @@ class Judge:
         return Judged(asked.kind, judge(scores[best], background), right)
 
     def _alike(self, library: Vectors, rows: NDArray[np.int64]) -> Likeness:
-        """Return how look-alikes stand out; once for all large libraries of a size, to save time."""
+        """Return how look-alikes stand out; once for large libraries of a size, to save time."""
         size = len(library), library.shape[1]
         if size not in self._likeness or len(library) < SAMPLE // 2:
             self._likeness[size] = likeness(library[rows], len(library))

@@ -193,7 +193,7 @@ def _look_alikes(rows: "Vectors", asked: int) -> "tuple[Vectors, float]":
 def _standing_out(above: "Vectors", half: "Vectors | float", usual: float) -> "Vectors":
     """Return how far scores lie above the middle, in spreads of about the middle half."""
     spread = (half + _USUAL * usual) / (1 + _USUAL)
-    found: Vectors = above / np.maximum(spread, 1e-6)
+    found: Vectors = (above / np.maximum(spread, 1e-6)).astype(np.float32, copy=False)
     return found
 
 
