@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks._filled import opened
 from benchmarks._library import camera_of, fill
 from benchmarks._vectors import Vectors
-from mcp_vlsearch.contracts import VectorIndex
+from mcp_vlsearch.contracts import Query, VectorIndex
 from mcp_vlsearch.core.progress import silent
 from mcp_vlsearch.types import Filters
 
@@ -113,12 +113,15 @@ class Ours:
         """Open the library."""
         self._rows = rows
         self.library = opened(folder, rows.queries.shape[1], rows.queries)
+        space = self.library._spaces.current(silent)
+        asked = [Query(str(query)) for query in range(len(rows.queries))]
+        self.library._encoder.encode_queries(asked, silent, space.embeddings.fingerprint)
 
     def search(self, query: int, k: int, camera: int | None) -> Sequence[int]:
         """Search by a text that stands for the query."""
         filters = Filters() if camera is None else Filters(camera=camera_of(camera))
         result = self.library.search_by_text(str(query), top_k=k, filters=filters)
-        return [int(Path(hit.path).stem) for hit in result.hits]
+        return [int(hit.path.rpartition("/")[2].partition(".")[0]) for hit in result.hits]
 
     def alone(self, query: int, k: int) -> Sequence[int]:
         """Search the library's index, without anything around it."""

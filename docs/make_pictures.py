@@ -1,6 +1,6 @@
 """Make the pictures of the documentation anew, in docs/images: python -m docs.make_pictures.
 
-Run in the repository's folder. The gallery needs chromium and chromedriver.
+Run in the repository's folder. The gallery and the web page need chromium and chromedriver.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import Final
 
 from PIL import Image
 
+from docs import webui_pictures
 from examples.agent_session import draw_album
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.settings import load_settings
@@ -56,9 +57,15 @@ PICTURES: Final[dict[str, Callable[[Library], Image.Image]]] = {
     "contact-sheet": contact_sheet,
     "gallery": gallery,
     "heat-map": heat_map,
+    "webui-retrieve": webui_pictures.retrieve,
+    "webui-heat": webui_pictures.heat,
+    "webui-embedding": webui_pictures.embedding,
+    "webui-index": webui_pictures.indexing,
+    "webui-duplicates": webui_pictures.duplicates,
+    "webui-narrow": webui_pictures.narrow,
 }
 """What each picture shows; to add one, add its name and a function from the album's library."""
-NEEDS_BROWSER: Final = {"gallery"}
+NEEDS_BROWSER: Final = {"gallery", *(name for name in PICTURES if name.startswith("webui"))}
 
 
 @contextmanager

@@ -67,6 +67,10 @@ class Browser:
         """Click on the first element that a selector finds."""
         self._post(f"element/{self._find(selector)}/click")
 
+    def upload(self, file: str, selector: str) -> None:
+        """Choose a file in the field for files that a selector finds."""
+        self._post(f"element/{self._find(selector)}/value", text=file)
+
     def type(self, text: str, selector: str = "") -> None:
         """Press keys, in an element that is emptied first, or where the focus is."""
         if selector:

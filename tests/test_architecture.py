@@ -31,6 +31,7 @@ LAYERS = (
     ("testing",),
     ("tools",),
     ("server",),
+    ("webui",),
     ("cli",),
     ("__main__",),
 )
@@ -83,6 +84,11 @@ def test_imports_go_down_only(path: Path) -> None:
 def test_a_layer_knows_only_the_libraries_that_are_its_business(path: Path) -> None:
     foreign = {name.split(".")[0] for name in imports_of(path)}
     assert not foreign & FORBIDDEN.get(part_of(path), set())
+
+
+def test_only_the_web_page_knows_gradio() -> None:
+    users = {part_of(path) for path in MODULES for name in imports_of(path) if "gradio" in name}
+    assert users == {"webui"}
 
 
 def test_core_reaches_encoders_indexes_and_rewriters_through_plugins_only() -> None:

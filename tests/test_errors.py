@@ -32,6 +32,7 @@ PASSED_ON = {
     ("core/parted.py", "…: … need …: …"): "PartedKind.remedy, a pip line",
     ("cli/interview.py", "…: …"): "a tool's own error",
     ("cli/search.py", "…: … (got …)"): "wording.py",
+    ("webui/filtering.py", "…: … (got …)"): "wording.py",
     ("cache/database.py", "… …"): "_ADVICE, below",
     ("settings.py", "… …, or leave it out"): "_IDLE",
 }

@@ -18,13 +18,15 @@ from .conftest import Run
 COMMANDS = (
     *("serve", "index", "search", "status", "remove", "plugins", "demo", "storybook", "eval"),
     "duplicates",
+    "install",
+    "webui",
     "encoder serve",
     "cache export",
     "cache import",
     "cache prune",
     "cache use",
 )
-HEAVY = {"torch", "transformers", "faiss", "numpy", "PIL", "mcp", "sqlite_utils"}
+HEAVY = {"torch", "transformers", "faiss", "numpy", "PIL", "mcp", "sqlite_utils", "gradio"}
 SCRIPT = """
 import sys, time
 from mcp_vlsearch.cli import run

@@ -22,6 +22,7 @@ from mcp_vlsearch.cli import (
     serve,
     status,
     storybook,
+    webui,
 )
 from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
 from mcp_vlsearch.leaving import leave
@@ -43,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("webui")(webui.webui)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("status")(status.status)

@@ -116,8 +116,11 @@ def _tell_what_is_missing(
 
 
 def _scope(name: str) -> "Scope":
-    if name == "user" or name == "project":
-        return name
+    match name:
+        case "user":
+            return "user"
+        case "project":
+            return "project"
     raise UsageError(f"--scope: there is no {name!r}; give user or project")
 
 

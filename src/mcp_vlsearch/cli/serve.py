@@ -14,7 +14,7 @@ from mcp_vlsearch.errors import SettingsError
 if TYPE_CHECKING:
     from mcp_vlsearch.settings import Settings
 
-__all__ = ["Transport", "serve"]
+__all__ = ["Transport", "check_settings", "serve"]
 
 
 class Transport(StrEnum):
@@ -47,7 +47,7 @@ def serve(
     if root:
         roots = (*settings.roots, *(folder.expanduser().absolute() for folder in root))
         settings = settings.model_copy(update={"roots": roots})
-    _check(settings)
+    check_settings(settings)
     from mcp_vlsearch.server import serve_http, serve_stdio
 
     if transport is Transport.HTTP:
@@ -57,7 +57,7 @@ def serve(
     return 0
 
 
-def _check(settings: "Settings") -> None:
+def check_settings(settings: "Settings") -> None:
     """Refuse a root that is a file of another kind than pictures, and one that is not there.
 
     The library may know that from when its drive was. Who watches must be able to write.

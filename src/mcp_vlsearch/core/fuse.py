@@ -15,6 +15,9 @@ ANYTHING: Final = "a picture"
 
 def fuse(vectors: "Vectors") -> "Vectors":
     """Return the unit-norm mean of unit-norm rows: shape (n, dim) to (dim,)."""
+    if len(vectors) == 1:
+        only: Vectors = vectors[0]
+        return only
     mean: Vectors = vectors.mean(axis=0)
     return _unit(mean)
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
+from mcp_vlsearch.cache.failing import failures
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.following import followed
@@ -18,7 +19,7 @@ from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.spaces import SpaceSlot
 from mcp_vlsearch.core.thumbnails import Thumbnails
 from mcp_vlsearch.settings import Settings, load_settings
-from mcp_vlsearch.types import LibraryStatus
+from mcp_vlsearch.types import Failure, LibraryStatus
 
 __all__ = ["OpenLibrary"]
 
@@ -102,6 +103,15 @@ class OpenLibrary:
             self._encoder.status(),
             self._spaces.opened,
         )
+
+    def failures(self, limit: int = 100) -> list[Failure]:
+        """Return files that could not be read, wholly or in part, and why; by path, some of them.
+
+        With roots in the settings, they are those below the roots.
+        """
+        fence = self._fence()
+        found = failures(self._database, limit, fence.folders if fence else None)
+        return [Failure(path=path, error=error) for path, error in found]
 
     def _roots(self) -> Roots:
         return Roots(self._allowed())

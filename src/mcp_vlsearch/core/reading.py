@@ -10,6 +10,7 @@ from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.duplicates import DuplicateRequest, Duplicates, no_duplicates
+from mcp_vlsearch.core.embedding import Embedder, Embedding
 from mcp_vlsearch.core.explaining import Explanation, explain
 from mcp_vlsearch.core.fence import check_folder
 from mcp_vlsearch.core.fuse import fuse
@@ -21,6 +22,7 @@ from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
 from mcp_vlsearch.core.spaces import OpenSpace
+from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
 
 if TYPE_CHECKING:
@@ -182,6 +184,26 @@ class LibraryReader(OpenLibrary):
             return finder.find(request, report)
 
         return self._spaces.run(find, report)
+
+    def embed(
+        self, text: str = "", *, image: str = "", report: ProgressCallback = silent
+    ) -> Embedding:
+        """Return the vector of a text, of a picture (as in :meth:`search_by_image`), or of both.
+
+        A picture alone has the vector that the index holds of it, or would; a text, with or without
+        a picture, that of a query. Raises as :meth:`search_by_image`.
+        """
+        text = text.strip()
+        if not (text or image):
+            raise QueryError("nothing to embed: give a text, a picture, or both")
+        roots = self._roots()
+        given = find_picture(image, roots, self._catalog, self._fence()) if image else None
+        return self._spaces.run(
+            lambda space: Embedder(space, self._encoder, self._catalog, roots, report).embed(
+                text, given
+            ),
+            report,
+        )
 
     def image_vectors(
         self, paths: Iterable[Path], report: ProgressCallback = silent

@@ -43,9 +43,14 @@ def check_queries(queries: "Vectors", k: int, dim: int) -> "Vectors":
 def merged(found: "Sequence[tuple[Vectors, Seqs]]", queries: int, k: int) -> "tuple[Vectors, Seqs]":
     """Return the best of what was found in several places, best first, shape (queries, k).
 
-    Each place gave scores and seqs of shape (queries, any number), with -1 for none. Where there
-    are fewer than ``k`` rows the rest is ``-inf`` and -1.
+    Each place gave scores and seqs, best first, of shape (queries, any number), with -1 for none.
+    Where there are fewer than ``k`` rows the rest is ``-inf`` and -1.
     """
+    found = [place for place in found if place[1].shape[1]]
+    if len(found) == 1 and found[0][1].shape[1] == k:
+        ((scores, seqs),) = found
+        scores[seqs < 0] = -np.inf
+        return scores, seqs
     scores = np.concatenate([np.full((queries, k), -np.inf, np.float32), *(s for s, _ in found)], 1)
     seqs = np.concatenate([np.full((queries, k), -1, np.int64), *(s for _, s in found)], 1)
     scores[seqs < 0] = -np.inf
