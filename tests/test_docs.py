@@ -8,9 +8,11 @@ import shlex
 import sys
 import textwrap
 import tomllib
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import typer
@@ -21,7 +23,7 @@ from typer.core import TyperCommand, TyperOption
 
 import mcp_vlsearch
 from mcp_vlsearch import plugins
-from mcp_vlsearch.cli import app
+from mcp_vlsearch.cli import app, run
 from mcp_vlsearch.cli.options import FILTERS
 from mcp_vlsearch.clients.changing import snippet
 from mcp_vlsearch.clients.table import CLIENTS as CLIENTS_KNOWN
@@ -334,6 +336,26 @@ def test_install_prints_what_the_page_shows_for_a_client(name: str) -> None:
     [row] = [row for row in table(CLIENTS, "CLIENT") if row[0] == f"`{name}`"]
     assert (client.project or "") in row[2]
     assert Path(client.user).name in row[1]
+
+
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", DOCS / "clients.md"], ids=lambda p: p.name
+)
+def test_the_links_add_what_install_prints_for_uvx(
+    page: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in [name for name in os.environ if name.startswith("MCP_VLSEARCH_")]:
+        monkeypatch.delenv(variable)
+    text = (REPOSITORY / page).read_text("utf-8")
+    links = dict(re.findall(r"^\[(\w+)\]: ((?:cursor|vscode):.+)$", text, re.MULTILINE))
+    assert run(["install", "cursor", "--uvx", "--print"]) == 0
+    printed = json.loads(capfd.readouterr().out)["mcpServers"]
+    query = parse_qs(urlsplit(links["cursor"]).query)
+    assert {query["name"][0]: json.loads(b64decode(query["config"][0], validate=True))} == printed
+    assert run(["install", "vscode", "--uvx", "--print"]) == 0
+    printed = json.loads(capfd.readouterr().out)["servers"]
+    told = json.loads(unquote(links["vscode"].removeprefix("vscode:mcp/install?")))
+    assert {told.pop("name"): told} == printed
 
 
 @pytest.mark.anyio

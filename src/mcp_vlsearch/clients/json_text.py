@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from itertools import takewhile
-from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final, NamedTuple
 
 __all__ = ["find", "put", "shown", "take_out"]
@@ -89,7 +88,7 @@ def _members(text: str, start: int) -> Iterator[_Member]:
     decoder = json.JSONDecoder()
     position = _after_space(text, start + 1)
     while text[position] != "}":
-        key, after = scanstring(text, position + 1, True)
+        key, after = decoder.raw_decode(text, position)
         value = _after_space(text, _after_space(text, after) + 1)
         _, end = decoder.raw_decode(text, value)
         yield _Member(key, position, value, end)
