@@ -1,6 +1,8 @@
 """The library's encoder: made in the background, waited for with progress, used in turn."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Heat, Prepared, Vectors
 
 __all__ = ["EncoderSlot", "prepared"]
+
+logger = logging.getLogger(__name__)
 
 _HEARTBEAT = 1.0
 """Seconds between two reports while waiting; clients reset their time limits on each."""
@@ -179,7 +183,17 @@ class EncoderSlot:
             if encoder is None:
                 encoder = self._make(number)
             if encoder is not None:
+                began = time.monotonic()
                 encoder.load()
+                seconds = time.monotonic() - began
+                logger.info(
+                    "%s loaded in %.1f s, in %s on %s",
+                    encoder.model,
+                    seconds,
+                    encoder.precision,
+                    encoder.device,
+                    extra={"seconds": round(seconds, 3)},
+                )
                 self._become(number, "ready", encoder)
         except VLSearchError as error:
             self._become(number, "failed", error=error)

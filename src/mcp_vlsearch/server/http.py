@@ -1,5 +1,6 @@
 """MCP over streamable HTTP, fenced: loopback by default, a token beyond it."""
 
+import logging
 from typing import Final
 
 from mcp.server.transport_security import TransportSecuritySettings
@@ -24,6 +25,8 @@ from mcp_vlsearch.settings import Settings
 
 __all__ = ["http_app", "serve_http"]
 
+logger = logging.getLogger(__name__)
+
 _PATH: Final = "/mcp"
 _MAX_BODY: Final = MAX_BASE64 + 2**20
 _BODY_SECONDS: Final = 60.0
@@ -47,6 +50,7 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
         token = settings.token or (None if is_loopback(host) else new_token())
         port = listening.getsockname()[1]
         say(f"serving MCP at http://{bracketed(host)}:{port}{_PATH}; Ctrl-C stops it")
+        logger.info("the library is %s", settings.library)
         app = http_app(library, host, token)
         with in_background(library):
             run(app, listening)
