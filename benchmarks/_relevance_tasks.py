@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks._scenes import Storybook, Vectors
 from benchmarks._vectors import World
-from mcp_vlsearch.core.relevance import Background, judge, reach
+from mcp_vlsearch.core.relevance import Background, Likeness, judge, likeness
 from mcp_vlsearch.storybook.captions import Detail, Fact, Language, caption, facts_of
 from mcp_vlsearch.storybook.scene import sample_scene
 from mcp_vlsearch.types import Relevance
@@ -74,24 +74,24 @@ class Judge:
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
-        self._reaches: dict[tuple[int, int], float] = {}
+        self._likeness: dict[tuple[int, int], Likeness] = {}
 
     def __call__(self, asked: Asked) -> Judged:
         """Return what the best hits of a query are said to be."""
         library = asked.library
         scores = library @ asked.vector
         rows = self._rng.permutation(len(library))[:SAMPLE]
-        background = Background.of(scores[rows], len(library), self._reach(library, rows))
+        background = Background.of(scores[rows], len(library), self._alike(library, rows))
         best = np.argsort(-scores)[:TOP]
         right = None if asked.right is None else asked.right[best]
         return Judged(asked.kind, judge(scores[best], background), right)
 
-    def _reach(self, library: Vectors, rows: NDArray[np.int64]) -> float:
-        """Return the limit of look-alikes; once for all large libraries of a size, to save time."""
+    def _alike(self, library: Vectors, rows: NDArray[np.int64]) -> Likeness:
+        """Return how look-alikes stand out; once for large libraries of a size, to save time."""
         size = len(library), library.shape[1]
-        if size not in self._reaches or len(library) < SAMPLE // 2:
-            self._reaches[size] = reach(library[rows], len(library))
-        return self._reaches[size]
+        if size not in self._likeness or len(library) < SAMPLE // 2:
+            self._likeness[size] = likeness(library[rows], len(library))
+        return self._likeness[size]
 
 
 class Scenes:

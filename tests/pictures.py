@@ -89,6 +89,11 @@ def exif(tags: Mapping[int, Any], gps: Mapping[int, Any] | None = None) -> bytes
     return made.tobytes()
 
 
+def anywhere(_place: str) -> bool:
+    """Allow a file wherever it lies."""
+    return True
+
+
 def good_files() -> dict[str, bytes]:
     """Return a readable file of every kind by name, each with other content."""
     return _formats() | _modes() | _animated()
@@ -214,7 +219,7 @@ def _modes() -> dict[str, bytes]:
         ),
         "cmyk.tif": encoded(cmyk, "TIFF"),
         "lab.tif": encoded(_lab(colours), "TIFF"),
-        "ycbcr.tif": encoded(colours.convert("YCbCr"), "TIFF"),
+        "ycbcr.tif": encoded(colours.convert("YCbCr"), "TIFF", compression="jpeg"),
         "long-text.png": png(pixels(), 2, (b"zTXt", b"k\0\0" + zlib.compress(bytes(2**21)))),
     }
 

@@ -30,9 +30,9 @@ from mcp_vlsearch.clients.table import CLIENTS as CLIENTS_KNOWN
 from mcp_vlsearch.clients.table import client_named
 from mcp_vlsearch.core import parted, pdf, scans, video
 from mcp_vlsearch.core.batch import AHEAD_BYTES, BATCH_BYTES
-from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS
 from mcp_vlsearch.core.digest import MAX_FILE_BYTES
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.pillow import MAX_DECODED_PIXELS
 from mcp_vlsearch.server import build_server
 from mcp_vlsearch.settings import Settings, load_settings
 from mcp_vlsearch.testing import check_rewriter

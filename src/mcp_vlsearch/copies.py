@@ -2,13 +2,21 @@
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["NOT_DELETED", "CopyKind", "DuplicateFile", "DuplicateGroup", "DuplicateReport"]
+__all__ = [
+    "NOT_DELETED",
+    "NO_COPIES",
+    "CopyKind",
+    "DuplicateFile",
+    "DuplicateGroup",
+    "DuplicateReport",
+]
 
 CopyKind = Literal["kept", "exact", "near"]
 
 NOT_DELETED: Final = "Nothing was deleted: look at the files, and delete copies yourself."
+NO_COPIES: Final = "No copies were found, so there is nothing to delete."
 
 
 class _Model(BaseModel):
@@ -59,4 +67,4 @@ class DuplicateReport(_Model):
     compared: int
     unread: int
     seconds: float
-    note: str = NOT_DELETED
+    note: str = Field(default_factory=lambda given: NOT_DELETED if given["copies"] else NO_COPIES)

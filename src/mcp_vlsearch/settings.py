@@ -19,6 +19,7 @@ from mcp_vlsearch.errors import SettingsError
 from mcp_vlsearch.wording import in_words
 
 __all__ = [
+    "BUILT_IN_MODEL",
     "CONFIG_FILE",
     "DEFAULT_ENCODER",
     "OF_A_MODEL",
@@ -91,7 +92,9 @@ class Settings(BaseModel):
     roots: Annotated[
         tuple[Path, ...],
         BeforeValidator(_paths),
-        Field(description="Folders allowed, besides those given to `index`."),
+        Field(
+            description="Folders allowed, besides those given to `index`, which they do not limit."
+        ),
     ] = ()
     encoder: Annotated[str, Field(description="Encoder plugin.")] = DEFAULT_ENCODER
     model: Annotated[

@@ -1,13 +1,16 @@
 """Words for people: what to give instead of a wrong value, and long paths and lists in short."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["in_words", "listed", "shown"]
+__all__ = ["in_words", "listed", "on_a_line", "shown"]
 
 _LONGEST: Final = 160
 """Characters of a path that are shown."""
 _LISTED: Final = 5
+
+_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Limits = Mapping[str, Any]
 
@@ -62,6 +65,11 @@ def shown(text: str, limit: int = _LONGEST) -> str:
         return text
     head = limit // 3
     return f"{text[:head]}…{text[len(text) - (limit - head - 1) :]}"
+
+
+def on_a_line(text: str) -> str:
+    """Return a text without what would break its line, or can't be printed: that is escaped."""
+    return _BREAKS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def listed(paths: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from benchmarks._relevance_tasks import Judge, Judged, Scenes, world_asked
 from benchmarks._scenes import Storybook
 from benchmarks.relevance import main, row
-from mcp_vlsearch.core.relevance import Background, judge, reach
+from mcp_vlsearch.core.relevance import Background, judge, likeness
 from mcp_vlsearch.storybook.captions import facts_of
 from tests.benchmarks.conftest import tables
 
@@ -44,7 +44,7 @@ def test_a_query_is_judged_as_the_library_does_it() -> None:
     (asked, *_) = world_asked(64, 200, 3, 1)
     judged = Judge(0)(asked)
     scores = np.sort(asked.library @ asked.vector)[::-1]
-    background = Background.of(scores, 200, reach(asked.library, 200))
+    background = Background.of(scores, 200, likeness(asked.library, 200))
     assert judged.right is not None
     assert len(judged.right) == 10
     expected = judge(scores[:10], background)

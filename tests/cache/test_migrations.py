@@ -1,5 +1,6 @@
 """The schema comes in steps; each is there whole, or not at all."""
 
+import shlex
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,10 @@ def test_a_read_only_library_of_an_older_version_is_left_alone(
 ) -> None:
     open_once(file)
     monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_colours))
-    with pytest.raises(LibraryError, match="older mcp-vlsearch"):
+    with pytest.raises(LibraryError, match="older mcp-vlsearch") as caught:
         open_once(file, read_only=True)
+    command = f"`mcp-vlsearch status --library {shlex.quote(str(file.parent))}`"
+    assert command in str(caught.value)
     assert "colours" not in tables_of(file)
 
 

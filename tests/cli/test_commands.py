@@ -55,6 +55,14 @@ def test_index_says_in_words_what_it_did_and_what_failed(run: Run, pictures: Pat
     assert f"failed: {pictures.resolve() / 'broken.png'}: " in result.err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_failure_is_one_line_whatever_the_name_of_its_file(run: Run, pictures: Path) -> None:
+    (pictures / "two\nlines\x1b[2J.png").write_bytes(b"not a picture")
+    said = run("index", pictures, "--encoder", "colours").err.splitlines()
+    [line] = [line for line in said if "two" in line]
+    assert line.startswith(f"failed: {pictures.resolve()}/two\\nlines\\x1b[2J.png: ")
+
+
 def test_index_fails_where_nothing_could_be_indexed(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     folder.mkdir()

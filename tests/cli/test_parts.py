@@ -30,6 +30,12 @@ def test_a_hit_says_which_page_it_is(run: Run, book: Path) -> None:
     assert f"{book} (page=3)" in shown
 
 
+def test_a_heat_map_of_a_page_is_named_by_it(run: Run, book: Path, tmp_path: Path) -> None:
+    assert run("search", "red", "--explain", tmp_path / "maps").code == 0
+    pages = sorted(path.name[4:] for path in (tmp_path / "maps").glob(f"*{book.stem}*"))
+    assert pages == ["book-page-1.jpg", "book-page-2.jpg", "book-page-3.jpg"]
+
+
 def test_grouped_hits_are_of_different_files(run: Run, book: Path) -> None:
     plain = [part for name, part in hits(run) if name == book.name]
     assert len(plain) == 3

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from mcp_vlsearch.core import decode as module
-from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode, open_upright
+from mcp_vlsearch.core.decode import decode, open_upright
 from mcp_vlsearch.core.metadata import Metadata
+from mcp_vlsearch.core.pillow import MAX_DECODED_PIXELS
 from mcp_vlsearch.errors import ImageError
 
 from ..pictures import (

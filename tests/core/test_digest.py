@@ -9,6 +9,7 @@ import pytest
 
 from mcp_vlsearch.core.digest import image_id, read_file
 from mcp_vlsearch.errors import ImageError
+from tests.pictures import anywhere
 
 
 def test_an_image_is_named_by_the_first_16_digits_of_its_sha_256() -> None:
@@ -17,17 +18,17 @@ def test_an_image_is_named_by_the_first_16_digits_of_its_sha_256() -> None:
 
 def test_a_file_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(bytes(range(256)) * 1000)
-    assert read_file(str(tmp_path / "a.jpg")) == bytes(range(256)) * 1000
+    assert read_file(str(tmp_path / "a.jpg"), anywhere) == bytes(range(256)) * 1000
 
 
 def test_a_file_as_large_as_the_limit_is_read_and_a_larger_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(bytes(2 * 2**20))
-    assert len(read_file(str(tmp_path / "a.jpg"), 2 * 2**20)) == 2 * 2**20
+    assert len(read_file(str(tmp_path / "a.jpg"), anywhere, 2 * 2**20)) == 2 * 2**20
     with pytest.raises(
         ImageError,
         match=r"^the file has 2 MiB, the limit is 1 MiB: store a smaller copy beside it$",
     ) as caught:
-        read_file(str(tmp_path / "a.jpg"), 2**20)
+        read_file(str(tmp_path / "a.jpg"), anywhere, 2**20)
     assert not caught.value.retry
 
 
@@ -35,13 +36,13 @@ def test_a_file_as_large_as_the_limit_is_read_and_a_larger_one_is_refused(tmp_pa
 def test_a_fifo_that_nobody_writes_to_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(ImageError, match=r"^not a regular file: give a picture$") as caught:
-        read_file(str(tmp_path / "a.jpg"))
+        read_file(str(tmp_path / "a.jpg"), anywhere)
     assert not caught.value.retry
 
 
 def test_a_folder_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"not a regular file|directory"):
-        read_file(str(tmp_path))
+        read_file(str(tmp_path), anywhere)
 
 
 def test_what_the_system_refuses_is_worth_another_try(
@@ -55,16 +56,16 @@ def test_what_the_system_refuses_is_worth_another_try(
         ImageError,
         match=r"^the file can't be read: Permission denied; check its permissions and drive$",
     ) as caught:
-        read_file(str(tmp_path / "a.jpg"))
+        read_file(str(tmp_path / "a.jpg"), anywhere)
     assert caught.value.retry
 
 
 def test_a_missing_file_is_worth_another_try(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="No such file") as caught:
-        read_file(str(tmp_path / "a.jpg"))
+        read_file(str(tmp_path / "a.jpg"), anywhere)
     assert caught.value.retry
 
 
 def test_a_path_with_a_zero_byte_is_an_image_error() -> None:
     with pytest.raises(ImageError, match="path is not valid"):
-        read_file("a\0.jpg")
+        read_file("a\0.jpg", anywhere)

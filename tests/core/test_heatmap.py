@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mcp_vlsearch.core.heatmap import MAX_BYTES, MAX_SIDE, draw_heat_map, peak_of, spread
+from mcp_vlsearch.core import heatmap
+from mcp_vlsearch.core.heatmap import MAX_SIDE, draw_heat_map, peak_of, spread
+from mcp_vlsearch.core.sheet import MAX_BYTES, Font, font
 
 
 def opened(data: bytes) -> Image.Image:
@@ -59,9 +61,18 @@ def test_the_peak_is_the_middle_of_the_hottest_cell() -> None:
     assert 0 <= smooth.min() < smooth.max() <= 1
 
 
-def test_letters_that_the_font_lacks_are_left_out() -> None:
-    image = Image.new("RGB", (600, 300), "white")
-    heat = one_hot(2, 2, 0, 0)
-    assert draw_heat_map(image, heat, "红色的自行车") == draw_heat_map(image, heat, "")
-    assert draw_heat_map(image, heat, "a red bicycle") != draw_heat_map(image, heat, "")
+def test_a_query_stands_in_the_legend_in_a_font_that_has_its_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def noted(size: int, text: str = "") -> Font:
+        asked.append(text)
+        return font(size, text)
+
+    monkeypatch.setattr(heatmap, "font", noted)
+    image, heat = Image.new("RGB", (600, 300), "white"), one_hot(2, 2, 0, 0)
+    for query in ("红色的自行车", "a red bicycle"):
+        assert draw_heat_map(image, heat, query) != draw_heat_map(image, heat, "")
+        assert query in asked
     draw_heat_map(image, heat, "a very long query " * 60)

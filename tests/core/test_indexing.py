@@ -531,7 +531,7 @@ def test_a_file_that_cannot_be_read_for_now_keeps_its_image(
     library.index()
     before = state(library)
 
-    def fail(path: str) -> bytes:
+    def fail(path: str, _allows: object) -> bytes:
         raise ImageError(f"{Path(path).name} is on a disk that dropped out", retry=True)
 
     monkeypatch.setattr(intake, "read_file", fail)
@@ -606,3 +606,21 @@ def test_an_encoder_that_was_replaced_after_a_failure_uses_its_own_fingerprint(
     library.index()
     assert library._spaces.current(lambda _: None).embeddings.fingerprint == "mended"
     assert library.search_by_text("red").total_images == 10
+
+
+def test_a_file_that_fails_the_first_time_is_allowed_no_more(
+    library: Library, tmp_path: Path
+) -> None:
+    library.index()
+    broken, good = tmp_path / "broken.png", paint(tmp_path / "good.png", 77)
+    broken.write_bytes(b"no picture")
+    roots = library.roots()
+    library.allow([broken, good])
+    report = library.index([broken, good])
+    assert [Path(failure.path).name for failure in report.failures] == ["broken.png"]
+    assert (report.added, report.failed) == (1, 1)
+    assert library.roots() == sorted([*roots, str(good)])
+    assert library.status().failed == 0
+    good.write_bytes(b"no picture any more")
+    assert library.index([good]).failed == 1
+    assert str(good) in library.roots(), "it was indexed before"

@@ -8,6 +8,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from mcp_vlsearch.core import decode
 from mcp_vlsearch.core.metadata import Metadata, read_metadata
+from mcp_vlsearch.core.pillow import open_picture
 
 from ..pictures import encoded, exif, picture
 
@@ -18,7 +19,7 @@ def metadata(
     tags: dict[int, Any], gps: dict[int, Any] | None = None, kind: str = "JPEG"
 ) -> Metadata:
     data = encoded(picture(), kind, exif=exif(tags, gps))
-    return decode._read(decode._open(data))
+    return decode._read(open_picture(data))
 
 
 def test_a_picture_without_exif_has_no_metadata() -> None:

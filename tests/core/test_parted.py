@@ -261,6 +261,19 @@ def test_a_pdf_that_is_not_indexed_says_so_when_searched_with(
         library.search_by_image(str(path))
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_locked_pdf_says_so_when_searched_with(
+    library: Library, photos: Path, is_known: bool
+) -> None:
+    if not is_known:
+        library.index()
+    path = write_pdf(photos / "locked.pdf", [RED], encrypt=LOCKED)
+    if is_known:
+        library.index()
+    with pytest.raises(ImageError, match="needs a password: save a copy without one"):
+        library.search_by_image(str(path))
+
+
 def test_a_long_pdf_comes_in_batches_and_goes_on_where_it_was_stopped(
     library: Library, photos: Path
 ) -> None:

@@ -12,11 +12,12 @@ from mcp_vlsearch.core.digest import open_file
 from mcp_vlsearch.core.pdf import MAX_PAGE_PIXELS, PdfFile
 from mcp_vlsearch.errors import ImageError
 from tests.parted_files import BLUE, GREEN, LOCKED, RED, write_pdf
+from tests.pictures import anywhere
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[PdfFile]:
-    with open_file(str(path)) as file:
+    with open_file(str(path), anywhere) as file:
         document = PdfFile(file)
         try:
             yield document

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.indexes.milvus import MilvusIndex
 from mcp_vlsearch.types import Filters, Near
 from tests.core.conftest import paint
 from tests.pictures import exif
@@ -119,3 +120,22 @@ def test_the_index_is_the_one_that_was_chosen(
     library.index()
     library.search_by_text("red")
     assert library.status().index.name == request.config.getoption("--index")
+
+
+def test_no_search_asks_for_more_than_the_index_can_find(
+    pair: tuple[Library, Library], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MilvusIndex, "max_k", 15)
+    ours, limited = pair
+    for top_k, group in ((10, False), (100, False), (100, True)):
+        whole, found = (
+            [
+                hit.image_id
+                for hit in library.search_by_text("blue", top_k=top_k, group_by_file=group).hits
+            ]
+            for library in (ours, limited)
+        )
+        assert found == whole[: len(found)]
+        assert len(found) == min(top_k, 15)
+    without = limited.search_by_text("blue", top_k=100, exclude="red", group_by_file=True)
+    assert without.total_images == 40

@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mcp_vlsearch.core.relevance import FEWEST, Background, judge, reach, reaches
+from mcp_vlsearch.core.relevance import FEWEST, Background, Likeness, judge, likeness, reaches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+LIKE = Likeness(lowest=3, most=4, usual=0.067)
+"""Of a library in which a picture's scores have a deviation of 0.05."""
+
+
 def background(
-    seed: int, images: int = 10_000, middle: float = 0.3, reach: float = 5
+    seed: int, images: int = 10_000, middle: float = 0.3, like: Likeness = LIKE
 ) -> Background:
     """Fit the scores of a thousand random pictures."""
     scores = np.random.default_rng(seed).normal(middle, 0.05, 1000).astype(np.float32)
-    found = Background.of(scores, images, reach)
+    found = Background.of(scores, images, like)
     assert found is not None
     return found
 
@@ -38,14 +42,14 @@ def judged(background: Background, *scores: float) -> list[str]:
 
 @pytest.mark.parametrize("middle", [0.1, 0.6])
 def test_a_score_is_judged_against_the_library_and_not_by_itself(middle: float) -> None:
-    found = background(1, middle=middle, reach=5)
-    scores = middle + np.array([0.35, 0.23, 0.05])
+    found = background(1, middle=middle)
+    scores = middle + np.array([0.35, 0.24, 0.05])
     assert judged(found, *scores) == ["strong", "likely", "weak"]
 
 
 def test_a_larger_library_asks_for_a_higher_score() -> None:
-    assert judged(background(1, images=1000), 0.52) == ["likely"]
-    assert judged(background(1, images=10_000_000), 0.52) == ["weak"]
+    assert judged(background(1, images=1000), 0.54) == ["likely"]
+    assert judged(background(1, images=10_000_000), 0.54) == ["weak"]
 
 
 def test_false_shares_are_those_expected_of_a_normal_bulk_by_those_found() -> None:
@@ -64,13 +68,13 @@ def test_the_best_of_nothing_but_noise_is_rarely_likely() -> None:
     for seed in range(200):
         noise = np.sort(np.random.default_rng(1000 + seed).normal(0.3, 0.05, 10_000))[::-1]
         likely += "weak" not in judged(background(seed), *noise[:1])
-    assert likely <= 40
+    assert likely <= 30
 
 
 def test_right_hits_are_likely_where_a_third_of_the_library_is_right() -> None:
     rng = np.random.default_rng(0)
     bulk, right = rng.normal(0.3, 0.05, 667), rng.normal(0.5, 0.02, 333)
-    found = Background.of(np.append(bulk, right).astype(np.float32), 5000)
+    found = Background.of(np.append(bulk, right).astype(np.float32), 5000, LIKE)
     assert found is not None
     assert set(judged(found, *np.sort(right)[:-100:-1])) <= {"likely", "strong"}
     assert judged(found, *np.sort(right)[:-100:-1], 0.33)[-1] == "weak"
@@ -81,12 +85,12 @@ def test_a_hit_is_no_worse_than_one_that_comes_after_it() -> None:
     for seed in range(50):
         rng = np.random.default_rng(seed)
         hits = np.sort(rng.normal(0.45, 0.06, 10))[::-1]
-        found = [order.index(relevance) for relevance in judged(background(seed, reach=4), *hits)]
+        found = [order.index(relevance) for relevance in judged(background(seed), *hits)]
         assert found == sorted(found)
 
 
 def test_the_querys_own_picture_is_strong_whatever_the_library_holds() -> None:
-    assert judged(background(0, middle=0.9, reach=100), 0.997, 0.99)[0] == "strong"
+    assert judged(background(0, middle=0.9, like=Likeness(0, 100)), 0.997, 0.99)[0] == "strong"
     assert list(judge(np.array([0.999, 0.9], np.float32), None)) == ["strong", "likely"]
 
 
@@ -97,42 +101,73 @@ def rows(seed: int, count: int, dim: int = 32) -> "NDArray[np.float32]":
     return unit
 
 
-def deviations_by_hand(pictures: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """Return how far the nearest other picture stands out of all others, for each picture."""
-    found = []
-    for number, picture in enumerate(pictures):
-        others = np.delete(pictures, number, axis=0) @ picture
-        low, middle = np.quantile(others, (0.1587, 0.5))
-        found.append((others.max() - middle) / (middle - low))
-    return np.array(found)
+def standing_out_by_hand(
+    pictures: "NDArray[np.float32]",
+) -> "tuple[NDArray[np.float64], float]":
+    """Return how far the nearest other picture stands out of all others, for each picture.
+
+    Beside it, the usual spread of the middle half of a picture's scores.
+    """
+    others = [np.delete(pictures, n, axis=0) @ picture for n, picture in enumerate(pictures)]
+    low, middle, high = np.quantile(others, (0.25, 0.5, 0.75), axis=1)
+    usual = float(np.median(high - low))
+    found = (np.max(others, axis=1) - middle) / ((high - low + usual / 2) / 1.5)
+    return found, usual
 
 
-def test_reach_lies_above_the_nearest_other_picture_of_nearly_every_picture() -> None:
+def test_likeness_is_that_of_the_nearest_other_picture_of_each_picture() -> None:
     pictures = rows(0, 150)
-    lowest, middle = np.quantile(deviations_by_hand(pictures), (0.05, 0.5))
-    assert reach(pictures, 150) == pytest.approx(middle + 2.5 * (middle - lowest), rel=1e-4)
-    assert (deviations_by_hand(pictures) < reach(pictures, 150)).mean() > 0.95
+    by_hand, usual = standing_out_by_hand(pictures)
+    lowest, middle = np.quantile(by_hand, (0.05, 0.5))
+    found = likeness(pictures, 150)
+    assert found.lowest == pytest.approx(lowest, rel=1e-4)
+    most = (middle + 0.7 * (middle - lowest)) * (1 + 7 / 150)
+    assert found.most == pytest.approx(most, rel=1e-4)
+    assert found.usual == pytest.approx(usual, rel=1e-4)
 
 
-def test_reach_is_farther_in_a_library_that_is_larger_than_its_sample() -> None:
+def test_a_score_stands_out_as_it_does_among_a_pictures_own_scores() -> None:
+    pictures = rows(4, 200)
+    by_hand, usual = standing_out_by_hand(pictures)
+    others = np.delete(pictures, 0, axis=0) @ pictures[0]
+    found = Background.of(others, 200, Likeness(usual=usual))
+    assert found is not None
+    assert found.standing_out(others.max(keepdims=True))[0] == pytest.approx(by_hand[0], rel=1e-4)
+
+
+def test_a_query_whose_bulk_is_narrow_needs_more_to_stand_out() -> None:
+    rng = np.random.default_rng(0)
+    wide, narrow = (rng.normal(0.3, spread, 1000).astype(np.float32) for spread in (0.05, 0.01))
+    found = [Background.of(scores, 1000, LIKE) for scores in (wide, narrow)]
+    far = [one.standing_out(np.array([0.4], np.float32))[0] for one in found if one]
+    assert far[0] < far[1] < 3 * far[0], "five times as far, were there no usual spread"
+
+
+def test_look_alikes_are_nearer_in_a_library_that_is_larger_than_its_sample() -> None:
     sample = rows(1, 1000)
-    known = reach(sample, 1000)
-    assert reach(sample, 10_000) - known == pytest.approx(reach(sample, 100_000) / 2 - known / 2)
-    grown = np.median(deviations_by_hand(rows(2, 1000))) - np.median(
-        np.concatenate([deviations_by_hand(rows(3 + seed, 250)) for seed in range(4)])
-    )
-    assert reach(sample, 4000) - known == pytest.approx(grown, abs=0.15)
+    known, larger, largest = (likeness(sample, images) for images in (1000, 10_000, 100_000))
+    assert larger.most - known.most == pytest.approx((largest.most - known.most) / 2)
+    assert larger.most - known.most == pytest.approx(larger.lowest - known.lowest)
+    fewer = [standing_out_by_hand(rows(3 + seed, 250))[0] for seed in range(4)]
+    grown = np.median(standing_out_by_hand(rows(2, 1000))[0]) - np.median(np.concatenate(fewer))
+    assert likeness(sample, 4000).most - known.most == pytest.approx(grown, abs=0.1)
+
+
+def test_few_hits_that_stand_out_less_than_any_look_alike_are_weak() -> None:
+    found = background(1, like=Likeness(lowest=6, most=7, usual=0.067))
+    assert judged(found, 0.56) == ["weak"]
+    assert judged(background(1), 0.56) == ["likely"]
 
 
 def test_copies_of_pictures_are_no_look_alikes() -> None:
     pictures = rows(5, 200)
     twice = np.concatenate([pictures, pictures])
-    assert reach(twice, 400) < reach(pictures, 200) + 1
+    assert likeness(twice, 400).most < likeness(pictures, 200).most + 1
 
 
 def test_too_few_pictures_have_no_bulk() -> None:
     assert Background.of(np.ones(FEWEST - 1, np.float32), 19) is None
-    assert reach(rows(0, FEWEST - 1), 19) == 0
+    assert likeness(rows(0, FEWEST - 1), 19) == Likeness()
 
 
 def test_least_relevance_lets_the_better_ones_through() -> None:

@@ -205,6 +205,16 @@ def test_an_empty_library_asks_no_model(library: Library) -> None:
     assert (Slow.made, Slow.asked) == (0, [])
 
 
+def test_a_query_that_excludes_itself_is_refused_whatever_a_rewriter_adds(
+    open_library: Open,
+) -> None:
+    with open_library() as library:
+        for rewrite in ("off", "plain"):
+            with pytest.raises(QueryError, match="asks for what it excludes"):
+                library.search_by_text("red", exclude="#ff0000", rewrite=rewrite)
+        library.search_by_text("red", alternatives=["blue"], exclude="red", rewrite="plain")
+
+
 def test_a_query_that_can_not_be_searched_is_not_rewritten(open_library: Open) -> None:
     with open_library() as library:
         for query in ("", " ", "x" * 8001):

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mcp_vlsearch.core.progress import Progress, ProgressCallback, silent
-from mcp_vlsearch.core.runs import Runs, SoFar, nothing_done
-from mcp_vlsearch.errors import CancelledError, RootError
+from mcp_vlsearch.core.runs import Run, Runs, SoFar, StillRunning, nothing_done
+from mcp_vlsearch.errors import CancelledError, LibraryBusyError, RootError
 from mcp_vlsearch.types import IndexReport
 
 PATIENCE = 30
@@ -146,3 +146,136 @@ def test_at_the_end_all_runs_stop(runs: Runs, index: Index) -> None:
     call(runs, seconds=0.01)
     runs.stop()
     assert index.stopped.wait(PATIENCE)
+
+
+class Clock:
+    """A clock that tests turn."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Work:
+    """Work that ends when the test lets it, and counts how often it began."""
+
+    def __init__(self) -> None:
+        self.began: list[Run[str]] = []
+        self.go_on = threading.Event()
+        self.error: Exception | None = None
+
+    def __call__(self, run: Run[str]) -> str:
+        self.began.append(run)
+        while not self.go_on.wait(0.01):
+            run.note(Progress(1, 2, "comparing 1 of 2"))
+        if self.error is not None:
+            raise self.error
+        return f"result {len(self.began)}"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def timed(index: Index, clock: Clock) -> Iterator[Runs]:
+    one = Runs(index, clock)
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    one = Work()
+    yield one
+    one.go_on.set()
+
+
+def leave(runs: Runs, work: Work, about: str = "copies", **given: Any) -> Run[str]:
+    """Begin some work, do not wait for it, let it end, and return it."""
+    work.go_on.clear()
+    with pytest.raises(StillRunning, match="call again with the same arguments"):
+        runs.join(about, work, silent, 0, **given)
+    work.go_on.set()
+    run = runs._runs[about]
+    assert run.over.wait(PATIENCE)
+    return run
+
+
+def ask(runs: Runs, work: Work, about: str = "copies", **given: Any) -> str:
+    return runs.join(about, work, silent, PATIENCE, **given)
+
+
+def test_a_result_that_nobody_fetched_is_given_once(timed: Runs, work: Work) -> None:
+    leave(timed, work)
+    assert [ask(timed, work) for _ in range(2)] == ["result 1", "result 2"]
+
+
+def test_so_is_an_error(timed: Runs, work: Work) -> None:
+    work.error = RootError("no folder is allowed yet: give one")
+    leave(timed, work)
+    work.error = None
+    with pytest.raises(RootError, match="give one"):
+        ask(timed, work)
+    assert ask(timed, work) == "result 2"
+
+
+def test_a_result_waits_for_minutes_not_for_hours(timed: Runs, work: Work, clock: Clock) -> None:
+    leave(timed, work)
+    clock.now += 290
+    assert ask(timed, work) == "result 1"
+    leave(timed, work)
+    clock.now += 310
+    assert ask(timed, work) == "result 3"
+
+
+def test_of_many_results_the_latest_wait(timed: Runs, clock: Clock) -> None:
+    for number in range(20):
+        clock.now = number
+        leave(timed, Work(), str(number))
+    ask(timed, done_work(), "other")
+    assert sorted(map(str, timed._runs)) == sorted(map(str, range(4, 20)))
+
+
+def done_work() -> Work:
+    work = Work()
+    work.go_on.set()
+    return work
+
+
+def test_what_was_read_before_a_change_is_read_again(timed: Runs, work: Work) -> None:
+    leave(timed, work)
+    ask(timed, done_work(), "removing", changes=True)
+    assert ask(timed, work) == "result 2"
+
+
+def test_a_change_is_told_by_its_own_result_and_not_made_again_unless_another_came(
+    timed: Runs, work: Work
+) -> None:
+    leave(timed, work, "removing", changes=True)
+    assert ask(timed, work, "removing", changes=True) == "result 1"
+    leave(timed, work, "removing", changes=True)
+    ask(timed, done_work(), "indexing", changes=True)
+    assert ask(timed, work, "removing", changes=True) == "result 3"
+
+
+def test_work_that_was_replaced_is_stopped_at_the_end_too(timed: Runs, work: Work) -> None:
+    with pytest.raises(StillRunning):
+        timed.join("copies", work, silent, 0)
+    ask(timed, done_work(), "removing", changes=True)
+    with pytest.raises(StillRunning):
+        timed.join("copies", work, silent, 0)
+    timed.stop()
+    for run in work.began:
+        assert run.over.wait(PATIENCE)
+
+
+def test_work_without_bounds_is_refused(timed: Runs, work: Work) -> None:
+    for number in range(64):
+        with pytest.raises(StillRunning):
+            timed.join(number, work, silent, 0)
+    with pytest.raises(LibraryBusyError, match="wait until one has ended"):
+        timed.join("one more", work, silent, 0)

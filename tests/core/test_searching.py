@@ -4,6 +4,8 @@ import base64
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,9 +13,13 @@ from PIL import Image
 
 from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.progress import silent
+from mcp_vlsearch.core.requests import SearchRequest
+from mcp_vlsearch.core.searching import Searcher
+from mcp_vlsearch.core.spaces import OpenSpace
 from mcp_vlsearch.errors import EncoderError, ImageError, PluginError, QueryError, RootError
 from mcp_vlsearch.settings import load_settings
-from mcp_vlsearch.types import Filters
+from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
 from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 
@@ -128,6 +134,59 @@ def test_a_query_that_excludes_itself_is_refused_in_one_line(indexed: Library) -
             indexed.search_by_text(query, exclude=same)
         assert "\n" not in str(caught.value)
     assert indexed.search_by_text("red", alternatives=["blue"], exclude="red").hits
+
+
+def test_what_a_ready_vector_finds_is_left_out_too_where_it_is_excluded(
+    indexed: Library, photos: Path
+) -> None:
+    paint_plain(photos / "gold.png", "gold")
+    indexed.index()
+    vector = encode(Query("red"))[0]
+
+    def found(exclude: str) -> list[str]:
+        def search(space: OpenSpace) -> SearchResult:
+            searcher = Searcher(space, indexed._catalog, indexed._encoder, None)
+            return searcher.search(SearchRequest(vector=vector, exclude=exclude, top_k=40))
+
+        return [hit.path for hit in indexed._spaces.run(search, silent).hits]
+
+    shown = shown_by_hand(photos, "yellow")
+    assert str(photos / "gold.png") in shown
+    assert found("yellow") == [path for path in found("") if path not in shown]
+
+
+def test_alternatives_that_are_one_text_are_refused(indexed: Library) -> None:
+    with pytest.raises(QueryError, match="give a list of texts"):
+        indexed.search_by_text("red", alternatives="blue")
+
+
+def test_an_unknown_relevance_is_refused_with_those_there_are(
+    indexed: Library, photos: Path
+) -> None:
+    unknown = cast("MinRelevance", "good")
+    image = str(photos / "0.png")
+    words = "is 'good': give any, likely or strong"
+    with pytest.raises(QueryError, match=words):
+        indexed.search_by_text("red", min_relevance=unknown)
+    with pytest.raises(QueryError, match=words):
+        indexed.search_by_image(image, min_relevance=unknown)
+
+
+def test_seconds_are_those_of_the_whole_call(
+    indexed: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+
+    def rewrite(*_: object) -> list[str]:
+        nonlocal now
+        now += 7
+        return []
+
+    for module in ("reading", "searching"):
+        clock = SimpleNamespace(monotonic=lambda: now)
+        monkeypatch.setattr(f"mcp_vlsearch.core.{module}.time", clock)
+    monkeypatch.setattr(indexed._rewriting, "rewrite", rewrite)
+    assert indexed.search_by_text("red").seconds == 7
 
 
 def test_a_picture_finds_itself_by_path_id_data_uri_and_base64(

@@ -16,11 +16,12 @@ from mcp_vlsearch.core.video import VideoFile
 from mcp_vlsearch.errors import ImageError
 from tests.core.mosaic import vector_of
 from tests.parted_files import SIZE, scene, write_video
+from tests.pictures import anywhere
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[VideoFile]:
-    with open_file(str(path)) as file:
+    with open_file(str(path), anywhere) as file:
         found = VideoFile(file, "MP4")
         try:
             yield found

@@ -10,9 +10,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.core.sheet import MAX_EDGE, Cell, draw_grid, fitting_jpeg
+from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, Cell, draw_grid, fitting_jpeg
 from mcp_vlsearch.core.thumbnails import FOLDER, SIZES, Thumbnails
-from mcp_vlsearch.core.viewing import MAX_BYTES
 from mcp_vlsearch.errors import CancelledError, ImageError, QueryError
 from tests.pictures import picture
 
@@ -139,7 +138,7 @@ def test_one_that_cannot_be_shown_is_an_empty_cell_or_a_line(
         str(tmp_path / "secret.png"), "https://example.com/a.png",
     ]  # fmt: skip
     view = indexed.view(images, layout="single")
-    reasons = ["", "no image", "not a picture", "can't be read", "outside the", "outside the"]
+    reasons = ["", "no image", "not a picture", "can't be read", "outside the", "not opened"]
     for image, reason in zip(view.images, reasons, strict=True):
         assert reason in image.error
         assert bool(image.jpeg) is (reason == "")

@@ -273,7 +273,7 @@ def test_a_process_that_is_started_again_keeps_the_precision_that_auto_chose(
         def __init__(self, settings: Settings, *_: object) -> None:
             assert settings.precision == "auto", "nothing to compare: it was asked for"
             self.encoder_model, self.device, self.dim, self.batch_size = "m", "cpu", 8, 4
-            self.precision, self.fingerprint = "int8", "f"
+            self.precision, self.fingerprint, self.composes = "int8", "f", True
 
     def find(settings: Settings) -> Address:
         asked.append(settings.precision)

@@ -157,7 +157,7 @@ def test_a_query_of_another_space_is_refused(make: Make, space: Space) -> None:
 def test_more_hits_than_milvus_returns_are_refused_in_one_line(
     make: Make, space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "_MOST", 10)
+    monkeypatch.setattr(MilvusIndex, "max_k", 10)
     one = make(space)
     one.add(numbers(1, 11), unit(11))
     assert len(one.search(unit(1), 10)[1][0]) == 10

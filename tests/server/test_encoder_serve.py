@@ -168,6 +168,15 @@ def test_a_match_is_explained_through_http_as_here(serve: Serve) -> None:
             )
 
 
+@pytest.mark.parametrize("composes", [True, False])
+def test_whether_the_encoder_composes_is_told(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, composes: bool
+) -> None:
+    assert remote(serve()).composes
+    monkeypatch.setattr(MosaicEncoder, "composes", composes, raising=False)
+    assert remote(serve()).composes is composes
+
+
 def test_what_a_server_can_not_explain_is_said_in_one_line(serve: Serve) -> None:
     far = remote(serve())
     with pytest.raises(EncoderError, match="encoder 'mosaic' can't say which part"):

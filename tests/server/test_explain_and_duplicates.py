@@ -101,6 +101,7 @@ async def test_copies_are_told_with_what_they_take(
         narrow = {"filters": {"min_width": 60}, "threshold": 0.9, "top_k": 1}
         report = data_of(await client.call_tool("find_duplicates", narrow))
         assert (report["groups"], report["searched_images"]) == ([], 1)
+        assert report["note"] == "No copies were found, so there is nothing to delete."
         refused = await client.call_tool("find_duplicates", {"threshold": 0.1})
         assert refused.is_error
     assert (pictures / "same.png").exists()

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from mcp import Client
 
 from mcp_vlsearch.core.progress import Progress
-from mcp_vlsearch.errors import CancelledError
+from mcp_vlsearch.errors import CancelledError, ImageError
 from mcp_vlsearch.server import build_server
 from mcp_vlsearch.tools import _calls
 from mcp_vlsearch.tools._calls import Relay, Rising
@@ -125,12 +126,85 @@ async def test_a_search_that_would_outlast_the_client_says_why_and_the_model_goe
         error = error_of(await client.call_tool("search_by_text", {"query": "green"}))
         assert error == (
             "this takes longer than a call may (loading the encoder colour in fp32 on cpu, 1 s): "
-            "it goes on by itself, call again in half a minute"
+            "it goes on by itself, call again with the same arguments to get its result"
         )
         assert encoder.loading.is_set()
         encoder.gate.set()
         found = await client.call_tool("search_by_text", {"query": "green"})
         assert names_of(found)[0] == "green.png"
+
+
+class Explaining:
+    """Holds the encoder up while it explains, and counts how often it was asked to."""
+
+    def __init__(self, encoder: type[ColourEncoder], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked = 0
+        self.go_on = threading.Event()
+        self.error: Exception | None = None
+        plain = encoder.explain
+
+        def explain(encoder: ColourEncoder, *given: Any) -> Any:
+            self.asked += 1
+            assert self.go_on.wait(30)
+            if self.error is not None:
+                raise self.error
+            return plain(encoder, *given)
+
+        monkeypatch.setattr(encoder, "explain", explain)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_a_long_call_goes_on_and_the_same_call_gets_its_result(
+    make_library: MakeLibrary,
+    pictures: Path,
+    encoder: type[ColourEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+    era: str,
+    is_over: bool,
+) -> None:
+    make_library().index()
+    explaining = Explaining(encoder, monkeypatch)
+    library = make_library(call_seconds=0.3)
+    asked = {"image": str(pictures / "red.png"), "query": "red"}
+    async with Client(build_server(library), mode=era) as client:
+        error = error_of(await client.call_tool("explain_match", asked))
+        while not explaining.asked:
+            error = error_of(await client.call_tool("explain_match", asked))
+        assert "call again with the same arguments to get its result" in error
+        explaining.go_on.set()
+        if is_over:
+            [run] = library.runs._active
+            assert await anyio.to_thread.run_sync(run.over.wait, 30)
+        shown = await client.call_tool("explain_match", asked)
+        while shown.is_error:
+            shown = await client.call_tool("explain_match", asked)
+        assert explaining.asked == 1, "nothing was done twice"
+        await client.call_tool("explain_match", {**asked, "query": "blue"})
+        assert explaining.asked == 2, "another query is other work"
+
+
+@pytest.mark.anyio
+async def test_what_a_long_call_failed_with_is_told_to_the_next_one(
+    make_library: MakeLibrary,
+    pictures: Path,
+    encoder: type[ColourEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_library().index()
+    explaining = Explaining(encoder, monkeypatch)
+    explaining.error = ImageError("the picture is torn: mend it")
+    asked = {"image": str(pictures / "red.png"), "query": "red"}
+    async with Client(build_server(make_library(call_seconds=0.3))) as client:
+        while not explaining.asked:
+            error_of(await client.call_tool("explain_match", asked))
+        explaining.go_on.set()
+        error = error_of(await client.call_tool("explain_match", asked))
+        while "takes longer" in error:
+            error = error_of(await client.call_tool("explain_match", asked))
+        assert "the picture is torn: mend it" in error
+        assert explaining.asked == 1
 
 
 def test_work_whose_call_is_over_is_stopped_at_its_next_report() -> None:

@@ -1,8 +1,10 @@
 """Bringing a library that an older version has written up to this one."""
 
 import logging
+import shlex
 import sqlite3
 from collections.abc import Collection
+from pathlib import Path
 from typing import Final
 
 from mcp_vlsearch.cache import migrations
@@ -39,7 +41,8 @@ def migrate(tables: Tables, *, read_only: bool) -> None:
         return
     if read_only:
         raise LibraryError(
-            "this library was written by an older mcp-vlsearch: open it once without READ_ONLY"
+            "this library was written by an older mcp-vlsearch: run `mcp-vlsearch status --library "
+            f"{_folder(tables)}` once, with MCP_VLSEARCH_READ_ONLY=false"
         )
     _tell_what_takes_long(tables, {step.name for step in steps.pending(tables)})
     # A table that is made anew must not take what refers to it along.
@@ -62,6 +65,12 @@ def state_of_steps(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
     steps, tables = Migrations(_SET), Tables(connection, execute_plugins=False)
     applied = {m.name for m in steps.applied(tables)}
     return applied - known, known - applied
+
+
+def _folder(tables: Tables) -> str:
+    """Return the folder of the database, quoted for a shell."""
+    ((file,),) = tables.execute("SELECT file FROM pragma_database_list WHERE name = 'main'")
+    return shlex.quote(str(Path(file).parent))
 
 
 def _tell_what_takes_long(tables: Tables, pending: Collection[str]) -> None:

@@ -27,6 +27,7 @@ from mcp_vlsearch.cli import (
 )
 from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
 from mcp_vlsearch.leaving import leave
+from mcp_vlsearch.private import keep_private
 
 __all__ = ["app", "main", "run"]
 
@@ -84,6 +85,7 @@ def main() -> int:
 
     Threads that are still at work, such as those of a download, are not waited for.
     """
+    keep_private()
     code = run(sys.argv[1:])
     leave(code)
     return code

@@ -18,6 +18,7 @@ from mcp_vlsearch.cli.options import ENCODING, PARTS, WithJson, given_path, only
 from mcp_vlsearch.cli.progress import RESUMABLE, working
 from mcp_vlsearch.cli.watching import watch
 from mcp_vlsearch.errors import CancelledError
+from mcp_vlsearch.wording import on_a_line
 
 if TYPE_CHECKING:
     from mcp_vlsearch.types import EncoderStatus, IndexReport, Profile
@@ -98,7 +99,7 @@ def _show_report(result: "IndexReport", encoder: "EncoderStatus") -> None:
     from mcp_vlsearch.core.changes import counts_of
 
     for failure in result.failures:
-        note(f"failed: {failure.path}: {failure.error}")
+        note(on_a_line(f"failed: {failure.path}: {failure.error}"))
     if (unlisted := result.failed - len(result.failures)) > 0:
         note(f"failed: {unlisted} more")
     files = counts_of(result)

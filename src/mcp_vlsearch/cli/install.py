@@ -38,7 +38,7 @@ def install(
     root: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Allow the server a folder; give it once per folder.",
+            help="Allow the server a folder, besides the library's own; once per folder.",
             metavar="DIR",
             parser=given_path,
         ),
@@ -116,11 +116,10 @@ def _tell_what_is_missing(
 
 
 def _scope(name: str) -> "Scope":
-    match name:
-        case "user":
-            return "user"
-        case "project":
-            return "project"
+    if name == "user":
+        return "user"
+    if name == "project":
+        return "project"
     raise UsageError(f"--scope: there is no {name!r}; give user or project")
 
 

@@ -5,11 +5,14 @@ A command takes those it names with :func:`takes` and gets the values as diction
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+
+from mcp_vlsearch.wording import shown
 
 __all__ = [
     "ENCODING",
@@ -34,6 +37,15 @@ def given_path(text: str | Path) -> Path:
     """Return a path as given. An empty one is refused: it would mean the working directory."""
     if not str(text).strip():
         raise typer.BadParameter("the path is empty; is a variable of the shell not set?")
+    try:
+        os.lstat(text)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise typer.BadParameter(
+            f"{shown(str(text))} is no path ({reason}); give another"
+        ) from error
     return Path(text)
 
 

@@ -182,7 +182,7 @@ def _explain(
     written = 0
     for hit in result.hits:
         report(Progress(hit.rank, len(result.hits), f"explaining hit {hit.rank}"))
-        name = f"{hit.rank:03d}-{_beginning(Path(hit.path).stem)}.jpg"
+        name = f"{hit.rank:03d}-{_beginning(Path(hit.path).stem)}{_part(hit.part)}.jpg"
         try:
             found = library.explain_match(hit.image_id, text, report=report)
         except ImageError as error:
@@ -197,6 +197,11 @@ def _explain(
             ) from error
         written += 1
     note(f"{counted(written, 'heat map')} written to {folder}")
+
+
+def _part(part: str | None) -> str:
+    """Return what tells a page or a moment in a file's name, on every system."""
+    return f"-{part.replace('=', '-')}" if part else ""
 
 
 def _beginning(name: str, limit: int = 200) -> str:

@@ -30,7 +30,9 @@ def serve(
     root: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Allow a folder; give it once per folder.", metavar="DIR", parser=given_path
+            help="Allow a folder, besides the library's own; once per folder.",
+            metavar="DIR",
+            parser=given_path,
         ),
     ] = None,
     transport: Annotated[Transport, typer.Option(help="How clients connect.")] = Transport.STDIO,

@@ -6,6 +6,7 @@ import typer
 
 from mcp_vlsearch.cli.frame import counted, note
 from mcp_vlsearch.cli.progress import interruptible, lines
+from mcp_vlsearch.wording import on_a_line
 
 if TYPE_CHECKING:
     from mcp_vlsearch.core.changes import Change
@@ -24,7 +25,7 @@ def watch(library: "Library", json: bool) -> int:
             typer.echo(change.report.model_dump_json())
             return
         for failure in change.report.failures:
-            note(f"failed: {failure.path}: {failure.error}")
+            note(on_a_line(f"failed: {failure.path}: {failure.error}"))
         typer.echo(told(change))
 
     with interruptible() as stop:

@@ -20,7 +20,9 @@ def webui(
     root: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Allow a folder; give it once per folder.", metavar="DIR", parser=given_path
+            help="Allow a folder, besides the library's own; once per folder.",
+            metavar="DIR",
+            parser=given_path,
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

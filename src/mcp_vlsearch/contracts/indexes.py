@@ -20,6 +20,7 @@ __all__ = [
     "ClosingIndex",
     "FilteringIndex",
     "ImageFacts",
+    "LimitedIndex",
     "SharedIndex",
     "Space",
     "StoredIndex",
@@ -149,6 +150,14 @@ class FilteringIndex(VectorIndex, Protocol):
     def count(self, allowed: Seqs | None, filters: Filters) -> int:
         """Return among how many rows such a search looks."""
         ...
+
+
+@runtime_checkable
+class LimitedIndex(VectorIndex, Protocol):
+    """An index that finds so many rows in one search at most; the library asks for no more."""
+
+    max_k: int
+    """The largest ``k``, at least 1."""
 
 
 @runtime_checkable

@@ -11,8 +11,9 @@ from typing import Final
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.listing import KnownFile, Listing
+from mcp_vlsearch.core.places import is_below
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
-from mcp_vlsearch.core.roots import Roots, is_below
+from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.scan import Files, Scan, ScannedFile, is_passed_by
 from mcp_vlsearch.errors import RootError
 from mcp_vlsearch.types import Failure

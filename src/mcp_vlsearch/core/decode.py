@@ -5,17 +5,16 @@ in several threads at once; Pillow decodes and resizes without holding the inter
 """
 
 import io
+import math
 import re
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
 from PIL import (
     ExifTags,
@@ -24,23 +23,20 @@ from PIL import (
     ImageFile,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
-    PngImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
 )
 
 from mcp_vlsearch.cache.catalog import ImageInfo
 from mcp_vlsearch.core.metadata import Metadata, read_metadata
+from mcp_vlsearch.core.pillow import MAX_DECODED_PIXELS, open_picture, too_large
 from mcp_vlsearch.errors import ImageError
-from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
+from mcp_vlsearch.formats import format_name
 
-__all__ = ["MAX_DECODED_PIXELS", "Decoded", "decode", "open_upright"]
-
-MAX_DECODED_PIXELS: Final = 250_000_000
-"""Pictures of more pixels are refused by their header: a small file may claim any size."""
+__all__ = ["Decoded", "decode", "open_upright"]
 
 _LARGE: Final = 50_000_000
-"""Pictures of more pixels are decoded one at a time: the largest takes about 3 GB meanwhile."""
+"""Pictures of more pixels are decoded one at a time, since each takes so much memory."""
 _large = threading.Lock()
 
 _TRANSPOSE: Final = {
@@ -56,14 +52,6 @@ _TRANSPOSE: Final = {
 
 _DRAFT_MARGIN: Final = 2
 """JPEG and JPEG 2000 are decoded at no less than so many times the target: resizing stays sharp."""
-
-_PILLOW: Final = r"PIL\."
-_IGNORE: Final = ("ignore", None, Warning, re.compile(_PILLOW), 0)
-
-# Pillow warns above this and raises above twice as much, for pictures inside of pictures, too.
-Image.MAX_IMAGE_PIXELS = MAX_DECODED_PIXELS // 2
-# Editors write XMP and histories into PNG texts that are larger than Pillow's 1 MiB.
-PngImagePlugin.MAX_TEXT_CHUNK = 16 * 2**20
 
 # Numbers that may stand for white where a file does not say it, by Pillow's mode.
 _WHITES: Final = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}
@@ -85,7 +73,7 @@ def decode(data: bytes, target_size: Callable[[int, int], tuple[int, int]]) -> D
     Raises :class:`ImageError` with one line that does not name the file.
     """
     with _readable():
-        file = _open(data)
+        file = open_picture(data)
     with _in_turn(file):
         with _readable():
             metadata = _read(file)
@@ -115,17 +103,9 @@ def open_upright(data: bytes) -> Image.Image:
     Raises :class:`ImageError` with one line that does not name the file.
     """
     with _readable():
-        file = _open(data)
+        file = open_picture(data)
         with _in_turn(file):
             return _render(file, _read(file).orientation, None)
-
-
-def _open(data: bytes) -> ImageFile.ImageFile:
-    if not data:
-        raise ImageError("the file is empty: copy it again")
-    _quiet_pillow()
-    _register_heif()
-    return Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
 
 
 @contextmanager
@@ -153,7 +133,7 @@ def _halved(data: bytes, file: ImageFile.ImageFile, size: tuple[int, int]) -> Im
             there // (_DRAFT_MARGIN * wanted) for there, wanted in zip(file.size, size, strict=True)
         )
         for halvings in range(room.bit_length() - 1, 0, -1):
-            smaller = _open(data)
+            smaller = open_picture(data)
             smaller.reduce = halvings  # type: ignore[assignment,method-assign]
             with suppress(OSError):
                 smaller.load()
@@ -247,11 +227,8 @@ def _readable() -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
-        size = f"{int(pixels.group()) / 1e6:.0f}" if pixels else "too many"
-        raise ImageError(
-            f"the picture has {size} megapixels, the limit is {MAX_DECODED_PIXELS / 1e6:.0f}: "
-            "store a smaller copy beside it"
-        ) from error
+        size = float(pixels.group()) if pixels else math.inf
+        raise too_large(size, MAX_DECODED_PIXELS) from error
     except UnidentifiedImageError as error:
         raise ImageError(
             "the file is not a picture that can be read, or its beginning is damaged: copy it "
@@ -264,17 +241,3 @@ def _readable() -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ImageError(f"the picture is damaged: {reason}; copy it again") from error
-
-
-def _quiet_pillow() -> None:
-    """Ignore Pillow's warnings: what it warns of is either read well enough or raises later.
-
-    ``warnings.catch_warnings`` is not for threads, and others may have replaced the filters since.
-    """
-    if _IGNORE not in warnings.filters:
-        warnings.filterwarnings("ignore", module=_PILLOW)
-
-
-@cache
-def _register_heif() -> None:
-    pillow_heif.register_heif_opener()

@@ -3,11 +3,24 @@
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from typing import BinaryIO, Final
 
+from mcp_vlsearch.core.places import place_of
 from mcp_vlsearch.errors import ImageError
 
-__all__ = ["MAX_FILE_BYTES", "digest_of", "image_id", "open_file", "part_id", "read_file"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "Allows",
+    "digest_of",
+    "image_id",
+    "open_file",
+    "part_id",
+    "read_file",
+]
+
+Allows = Callable[[str], bool]
+"""Says whether a resolved path may be read, as :meth:`Roots.allows` does."""
 
 MAX_FILE_BYTES: Final = 512 * 2**20
 """Larger files are refused: several are in memory at once."""
@@ -49,10 +62,11 @@ def part_id(source: str, part: str) -> str:
     return image_id(f"{source} {part}".encode())
 
 
-def open_file(path: str) -> BinaryIO:
-    """Open a regular file to be read.
+def open_file(path: str, allows: Allows) -> BinaryIO:
+    """Open a regular file to be read, if the place at which it lies is allowed.
 
-    Raises :class:`ImageError` without the path, with ``retry`` where the system refused.
+    That is asked of the opened file: by then its path may lead elsewhere than it did. Raises
+    :class:`ImageError` without the path, with ``retry`` where the system refused.
     """
     try:
         file = open(os.open(path, _FLAGS), "rb")  # noqa: PTH123, SIM115
@@ -60,20 +74,22 @@ def open_file(path: str) -> BinaryIO:
         raise _unreadable(error) from error
     except ValueError as error:
         raise ImageError("the file can't be read: its path is not valid, rename it") from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    try:
+        _check(file, path, allows)
+    except BaseException:
         file.close()
-        raise ImageError("not a regular file: give a picture")
+        raise
     return file
 
 
-def read_file(path: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+def read_file(path: str, allows: Allows, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """Return a regular file's bytes.
 
     Raises :class:`ImageError` without the path, with ``retry`` where the system refused.
     """
-    with open_file(path) as file:
+    with open_file(path, allows) as file:
         try:
-            data = file.read(max_bytes + 1)
+            data = file.read(max_bytes + 1) or b""  # some of the system's own give None
         except OSError as error:
             raise _unreadable(error) from error
         size = max(len(data), os.fstat(file.fileno()).st_size)
@@ -83,6 +99,21 @@ def read_file(path: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
             "store a smaller copy beside it"
         )
     return data
+
+
+def _check(file: BinaryIO, path: str, allows: Allows) -> None:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise ImageError("not a regular file: give a picture")
+    try:
+        place = place_of(file.fileno(), path)
+    except OSError as error:
+        raise _unreadable(error) from error
+    if place is None or not allows(place):
+        raise ImageError(
+            "the file was replaced by a link to a place outside the roots: index that place, too, "
+            "to allow it",
+            retry=True,
+        )
 
 
 def _unreadable(error: OSError) -> ImageError:

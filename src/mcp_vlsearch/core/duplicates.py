@@ -137,7 +137,7 @@ class Duplicates:
         # what the index filters by itself need not be told as seqs
         rest = compile_filters(filtering.rest)
         allowed = pictures["seq"] if rest is not None or inside is not None else None
-        most = max(filtering.count(allowed), 1)
+        most = filtering.reach(filtering.count(allowed))
         near = NearCopies(
             pictures,
             self._originals,

@@ -135,6 +135,8 @@ def _lines(captions: Path, field: str) -> list[_Line]:
 
 
 def _read(captions: Path, field: str) -> Iterator[_Line]:
+    if captions.exists() and not captions.is_file():  # a pipe would be waited for
+        raise QueryError(f"{captions} is not a regular file: give a file of JSON lines")
     try:
         texts = captions.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -80,6 +80,7 @@ def check_folder(folder: str, roots: Roots, catalog: Catalog, is_fenced: bool) -
 
     What is known outside the roots can be found, too, unless the roots are a fence.
     """
+    roots.refuse_shares(folder)
     places = places_of(folder)
     if not roots.folders or any(map(roots.meet, places)):
         return

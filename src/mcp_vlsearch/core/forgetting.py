@@ -9,7 +9,7 @@ from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.core.roots import Roots, absolute, real
 from mcp_vlsearch.types import RemoveReport
 
-__all__ = ["forget"]
+__all__ = ["forget", "forget_failed", "unknown_files"]
 
 
 def forget(
@@ -38,3 +38,21 @@ def forget(
         catalog.remove_roots([real(path) for path in paths])
     total = catalog.counts().images
     return RemoveReport(removed=len(files), unknown=unknown, total_images=total)
+
+
+def unknown_files(catalog: Catalog, paths: Sequence[str]) -> list[str]:
+    """Return the files among resolved paths that are roots by themselves and were never read."""
+    roots, known = set(catalog.roots()), catalog.records(paths)
+    return [path for path in paths if path in roots and path not in known and Path(path).is_file()]
+
+
+def forget_failed(database: Database, catalog: Catalog, paths: Sequence[str]) -> None:
+    """Forget those of the files at resolved paths that failed for good, and allow them no more.
+
+    Nothing of them can be found, so nobody would come by them to remove them.
+    """
+    records = catalog.records(paths)
+    failed = [path for path, record in records.items() if not (record.image_id or record.retry)]
+    with database.write():
+        catalog.forget(failed)
+        catalog.remove_roots(failed)

@@ -23,10 +23,9 @@ def best_of_each_file(
     """Return scores and seqs, shape (n,), of the best images of ``wanted`` files, best first.
 
     ``search(k)`` finds the k best images, scores and seqs of shape (k,); it is asked for more of
-    them, up to ``most``, until they come from enough files. ``sources`` says by seq which file an
-    image is in.
+    them, up to ``most`` (at least 1), until they come from enough files. ``sources`` says by seq
+    which file an image is in.
     """
-    most = max(most, 1)
     k = min(wanted, most)
     while True:
         scores, seqs = search(k)

@@ -5,19 +5,17 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from mcp_vlsearch.core.sheet import MAX_EDGE, fitting_jpeg
+from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, Font, fitting_jpeg, font
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Heat
 
-__all__ = ["MAX_BYTES", "MAX_SIDE", "draw_heat_map", "peak_of", "spread"]
+__all__ = ["MAX_SIDE", "draw_heat_map", "peak_of", "spread"]
 
 MAX_SIDE: Final = MAX_EDGE
 """Pixels along an edge."""
-MAX_BYTES: Final = 720_000
-"""A result may have 1 MB, and base64 takes a third more than the picture."""
 _LEAST_SIDE: Final = 560
 """Smaller pictures are enlarged, so that the legend can be read."""
 _LEGEND: Final = 48
@@ -106,7 +104,7 @@ def _with_legend(image: Image.Image, caption: str) -> Image.Image:
     middle = image.height + _LEGEND // 2
     width = min(160, canvas.width // 4)
     right = canvas.width - 14
-    small = ImageFont.load_default(14)
+    small = font(14)
     more = draw.textlength("matches most", small)
     left = right - more - 10 - width
     bar = Image.fromarray(_ramp().astype(np.uint8)[None]).resize((width, 14))
@@ -114,23 +112,17 @@ def _with_legend(image: Image.Image, caption: str) -> Image.Image:
     draw.text((right, middle), "matches most", _INK, small, anchor="rm")
     draw.text((left - 10, middle), "rest", _INK, small, anchor="rm")
     room = left - 10 - draw.textlength("rest", small) - 28
-    draw.text((14, middle), _fitting(draw, caption, small, room), _INK, small, anchor="lm")
+    text = " ".join(caption.split())
+    letters = font(14, text)
+    draw.text((14, middle), _fitting(text, letters, room), _INK, letters, anchor="lm")
     return canvas
 
 
-def _fitting(
-    draw: ImageDraw.ImageDraw,
-    text: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    room: float,
-) -> str:
-    """Return a text, cut at its end where it has no room; nothing if the font lacks its letters."""
-    text = " ".join(text.split())
-    if any(ord(letter) > 0x24F and letter not in "…–—‘’“”" for letter in text):
-        return ""  # Pillow's own font knows Latin letters only
-    if draw.textlength(text, font) <= room:
+def _fitting(text: str, letters: Font, room: float) -> str:
+    """Return a text, cut at its end where it has no room."""
+    if letters.getlength(text) <= room:
         return text
-    while text and draw.textlength(text + "…", font) > room:
+    while text and letters.getlength(text + "…") > room:
         text = text[:-1]
     return f"{text}…" if text else ""
 

@@ -142,7 +142,13 @@ class Indexer:
         self, files: Sequence[ScannedFile], encoder: Encoder, force: bool
     ) -> Generator[Batch]:
         intake = Intake(
-            self._settings, self._catalog, self._embeddings, encoder, self._stages, force
+            self._settings,
+            self._catalog,
+            self._embeddings,
+            encoder,
+            self._roots,
+            self._stages,
+            force,
         )
         batch = Batch()
         with closing(intake.reads(files)) as reads:

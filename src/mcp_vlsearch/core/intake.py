@@ -21,6 +21,7 @@ from mcp_vlsearch.core.decode import Decoded, decode
 from mcp_vlsearch.core.digest import digest_of, image_id, part_id, read_file
 from mcp_vlsearch.core.encoding import prepared
 from mcp_vlsearch.core.parted import PartedFile, is_parted, kind_of, open_parted
+from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.scan import ScannedFile
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.workers import workers
@@ -60,6 +61,7 @@ class Intake:
         catalog: Catalog,
         embeddings: Embeddings,
         encoder: Encoder,
+        roots: Roots,
         stages: Stages,
         force: bool,
     ) -> None:
@@ -67,6 +69,7 @@ class Intake:
         self._catalog = catalog
         self._embeddings = embeddings
         self._encoder = encoder
+        self._allows = roots.allows
         self._stages = stages
         self._force = force
 
@@ -93,7 +96,7 @@ class Intake:
         digest = None
         try:
             with self._stages("reading"):
-                data = read_file(file.path)
+                data = read_file(file.path, self._allows)
                 digest = image_id(data)
                 has_vector, is_known = self._state(digest)
             if is_known:
@@ -109,7 +112,7 @@ class Intake:
         assert kind is not None
         source = None
         try:
-            with open_parted(file.path) as (opened, reader):
+            with open_parted(file.path, self._allows) as (opened, reader):
                 with self._stages("reading"):
                     source = digest_of(opened)
                     known = self._known(source)
@@ -140,7 +143,7 @@ class Intake:
         assert listed.file is not None
         pictures, lost = [], {}
         try:
-            with open_parted(listed.file.path) as (_, reader):
+            with open_parted(listed.file.path, self._allows) as (_, reader):
                 opened = reader()
                 for part in parts:
                     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.contracts import Encoder
-from mcp_vlsearch.core.forgetting import forget
+from mcp_vlsearch.core.forgetting import forget, forget_failed, unknown_files
 from mcp_vlsearch.core.indexing import Indexer
 from mcp_vlsearch.core.keeping import Keeper
 from mcp_vlsearch.core.overview import seen
@@ -66,8 +66,9 @@ class Library(LibraryReader):
 
         ``report`` may raise :class:`CancelledError`; finished batches stay. ``stages`` tells by its
         :meth:`Stages.profile` where the time went. ``begun`` is given what says, from any thread,
-        how far the run is. Raises :class:`RootError` for a path outside the roots, and for a file
-        that is no picture.
+        how far the run is. A file that was allowed by itself and can't be read the first time is no
+        root any more. Raises :class:`RootError` for a path outside the roots, and for a file that
+        is no picture.
         """
         stages = stages or Stages()
         self._must_write()
@@ -101,7 +102,9 @@ class Library(LibraryReader):
                 stages,
             )
             begun(lambda: seen(indexer.so_far(), self._catalog, self._fence()))
+            new = unknown_files(self._catalog, resolved)
             result = indexer.run(resolved, recursive, force)
+            forget_failed(self._database, self._catalog, new)
             settle(self.settings, self._encoder.settings, space.embeddings.fingerprint, spaces)
         space.index.settle(report)
         return seen(result, self._catalog, self._fence())
@@ -116,7 +119,9 @@ class Library(LibraryReader):
         settings name some.
         """
         self._must_write()
-        fence = self._fence()
+        fence, roots = self._fence(), self._roots()
+        for path in paths:
+            roots.refuse_shares(path)
         with writer_lock(self.settings.library, report):
             forgotten = forget(self._database, self._catalog, paths, fence)
             return seen(forgotten, self._catalog, fence)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from mcp_vlsearch.core.digest import open_file
+from mcp_vlsearch.core.digest import Allows, open_file
 from mcp_vlsearch.errors import MissingExtraError
 from mcp_vlsearch.formats import PARTED_FORMATS, format_name
 
@@ -114,15 +114,15 @@ def require(path: str) -> None:
 
 
 @contextmanager
-def open_parted(path: str) -> Iterator[tuple[BinaryIO, Callable[[], PartedFile]]]:
-    """Open a file with several images for the time of a block.
+def open_parted(path: str, allows: Allows) -> Iterator[tuple[BinaryIO, Callable[[], PartedFile]]]:
+    """Open a file with several images for the time of a block, if its place is allowed.
 
     Gives the file, of which a digest can be taken first, and what makes its reader. Raises
     :class:`ImageError` if it can't be opened, and so does making the reader.
     """
     require(path)
     readers: list[PartedFile] = []
-    with open_file(path) as file:
+    with open_file(path, allows) as file:
 
         def read() -> PartedFile:
             readers.append(_reader(path, file))

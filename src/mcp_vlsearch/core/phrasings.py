@@ -15,6 +15,8 @@ def phrasings(
     query: str, alternatives: Sequence[str] = (), rewritten: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Return distinct texts to search. Raises :class:`QueryError`."""
+    if isinstance(alternatives, str):
+        raise QueryError("alternatives is one text: give a list of texts, such as ['a red car']")
     if not query.strip():
         raise QueryError("the query is empty: say what the picture shows")
     if any(len(text) > _LONGEST for text in (query, *alternatives)):

@@ -73,8 +73,8 @@ def find_picture(
         return _from_base64(given)
     path = roots.check(given)
     if is_parted(path):
-        return GivenPicture(first_part(path, catalog), None)
-    data = read_file(path)
+        return GivenPicture(first_part(path, roots, catalog), None)
+    data = read_file(path, roots.allows)
     return GivenPicture(image_id(data), data)
 
 
@@ -107,7 +107,7 @@ def open_part(
     :class:`ImageError`, :class:`RootError` and :class:`MissingExtraError`.
     """
     part, record = catalog.parts.part(digest), catalog.records([path]).get(path)
-    with open_parted(roots.check(path)) as (file, reader):
+    with open_parted(roots.check(path), roots.allows) as (file, reader):
         status = os.fstat(file.fileno())
         known = record and (record.size, record.mtime_ns)
         if part is None or known != (status.st_size, status.st_mtime_ns):
@@ -115,11 +115,17 @@ def open_part(
         return reader().picture(part, target_size).image
 
 
-def first_part(path: str, catalog: Catalog) -> str:
-    """Return the first image of a known file with several. Raises :class:`QueryError`."""
+def first_part(path: str, roots: Roots, catalog: Catalog) -> str:
+    """Return the first image of a known file with several.
+
+    Raises :class:`QueryError` if it is not indexed, :class:`ImageError` if it can't be, and
+    :class:`MissingExtraError` if that takes a package that is not there.
+    """
     record = catalog.records([path]).get(path)
     images = catalog.parts.of(record.image_id) if record and record.image_id else ()
     if not images:
+        with open_parted(path, roots.allows) as (_, reader):
+            reader()  # which says what is wrong with one that is locked or damaged
         raise QueryError(f"{path} is not indexed: index it, or give the image_id of a part of it")
     return images[0]
 
@@ -131,7 +137,7 @@ def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
     """
     for path in catalog.paths_of(digest):
         try:
-            data = read_file(roots.check(path))
+            data = read_file(roots.check(path), roots.allows)
         except (ImageError, RootError):
             continue
         if image_id(data) == digest:  # else it has changed since it was indexed

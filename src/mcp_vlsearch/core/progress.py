@@ -4,8 +4,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Meter", "Progress", "ProgressCallback", "silent"]
+__all__ = ["NO_NEWS", "Meter", "Progress", "ProgressCallback", "silent"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,10 @@ class Progress:
     message: str
 
 
-_RECENT = 50
+NO_NEWS: Final = Progress(0, None, "working")
+"""What stands for the first news until it comes."""
+
+_RECENT: Final = 50
 """Reports that the rate is taken over."""
 
 ProgressCallback = Callable[[Progress], None]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from mcp_vlsearch.contracts import FilteringIndex, VectorIndex
+from mcp_vlsearch.contracts import FilteringIndex, LimitedIndex, VectorIndex
 from mcp_vlsearch.types import Filters
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ class Pushing:
         if self._filtering:
             return self._filtering.count(allowed, self._pushed)
         return len(self._index) if allowed is None else len(allowed)
+
+    def reach(self, searched: int) -> int:
+        """Return how many of the rows that are searched one search can find, at least 1."""
+        most = max(searched, 1)
+        return min(most, self._index.max_k) if isinstance(self._index, LimitedIndex) else most
 
     def search(self, queries: "Vectors", k: int, allowed: "Seqs | None") -> "tuple[Vectors, Seqs]":
         """Find the ``k`` nearest rows that are allowed and meet the filters."""

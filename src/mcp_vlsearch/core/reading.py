@@ -1,5 +1,6 @@
 """What a library answers without changing anything: searches, and the vectors behind them."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -19,8 +20,9 @@ from mcp_vlsearch.core.opening import OpenLibrary
 from mcp_vlsearch.core.phrasings import phrasings
 from mcp_vlsearch.core.picture import find_picture, open_known
 from mcp_vlsearch.core.progress import ProgressCallback, silent
+from mcp_vlsearch.core.requests import SearchRequest, check, nothing_found
 from mcp_vlsearch.core.roots import Roots, real
-from mcp_vlsearch.core.searching import Searcher, SearchRequest, check_top_k, nothing_found
+from mcp_vlsearch.core.searching import Searcher
 from mcp_vlsearch.core.spaces import OpenSpace
 from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
@@ -55,6 +57,7 @@ class LibraryReader(OpenLibrary):
         Raises :class:`QueryError`, and :class:`PluginError`, :class:`SettingsError` or
         :class:`CheckpointError` if the rewriter that ``rewrite`` names can't be had.
         """
+        started = time.monotonic()
         self._rewriting.name(rewrite)
         request = SearchRequest(
             texts=phrasings(query, alternatives),
@@ -63,13 +66,15 @@ class LibraryReader(OpenLibrary):
             filters=filters,
             min_relevance=min_relevance,
             group_by_file=group_by_file,
+            started=started,
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
             if space is None:
                 return request
             rewritten = self._rewriting.rewrite(query, rewrite, report)
-            return replace(request, texts=phrasings(query, alternatives, rewritten))
+            all_texts = phrasings(query, alternatives, rewritten)
+            return replace(request, rewritten=all_texts[len(request.texts) :])
 
         return self._search(request, self._roots(), complete, report)
 
@@ -90,6 +95,7 @@ class LibraryReader(OpenLibrary):
         given one itself. A picture that the library knows is searched by its cached vector, without
         the model. Raises :class:`QueryError`, :class:`RootError` and :class:`ImageError`.
         """
+        started = time.monotonic()
         roots = self._roots()
         given = find_picture(image, roots, self._catalog, self._fence())
         bare = SearchRequest(
@@ -99,6 +105,7 @@ class LibraryReader(OpenLibrary):
             filters=filters,
             min_relevance=min_relevance,
             group_by_file=group_by_file,
+            started=started,
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
@@ -262,7 +269,7 @@ class LibraryReader(OpenLibrary):
         is_fenced = bool(self.settings.roots)
         if bare.filters.folder is not None:
             check_folder(bare.filters.folder, roots, self._catalog, is_fenced)
-        check_top_k(bare)
+        check(bare)
 
         def search(space: OpenSpace) -> SearchResult:
             fence = roots if is_fenced else None

@@ -1,17 +1,28 @@
 """The fence: nothing outside the roots is ever opened by path."""
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from mcp_vlsearch.core.parted import require
+from mcp_vlsearch.core.places import is_below
 from mcp_vlsearch.core.scan import is_picture
+from mcp_vlsearch.core.windows import is_share, why_refused
 from mcp_vlsearch.errors import RootError
 from mcp_vlsearch.wording import listed, shown
 
-__all__ = ["Roots", "absolute", "is_below", "new_root", "real", "refuse_other_files"]
+__all__ = ["Roots", "absolute", "is_windows", "new_root", "real", "refuse_other_files"]
+
+is_windows: Final = os.name == "nt"
+
+_ADDRESS: Final = re.compile(
+    r"\s*([a-z][a-z0-9+.-]+(?=://)|(?:file|https?|ftps?|data|blob|smb)(?=:))", re.IGNORECASE
+)
+"""What begins like an address rather than a path; names with a colon are allowed."""
 
 
 def real(path: str | Path) -> str:
@@ -19,6 +30,13 @@ def real(path: str | Path) -> str:
     text = os.fspath(path)
     if "\0" in text or not text.strip():
         raise RootError(f"{shown(text)!r} is not a path: give a file or folder below a root")
+    if address := _ADDRESS.match(text):
+        raise RootError(
+            f"{address[1]}: addresses are not opened: give the path of a file or folder below a "
+            "root"
+        )
+    if is_windows and (why := why_refused(text)):
+        raise RootError(f"{shown(text)!r} {why}: give a file or folder below a root")
     try:
         resolved = os.path.realpath(Path(text).expanduser())
         (text + resolved).encode()
@@ -29,11 +47,6 @@ def real(path: str | Path) -> str:
             f"{shown(text)!r} can't be resolved ({error.__class__.__name__}): give another path"
         ) from error
     return resolved
-
-
-def is_below(path: str, folder: str) -> bool:
-    """Say whether a resolved path is the folder or lies below it."""
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def absolute(path: str | Path) -> str:
@@ -97,6 +110,7 @@ class Roots:
 
     def check(self, path: str | Path) -> str:
         """Return the resolved path if it lies below a root. Raises :class:`RootError`."""
+        self.refuse_shares(path)
         resolved = real(path)
         if not any(is_below(resolved, folder) for folder in self.every()):
             raise RootError(
@@ -104,6 +118,31 @@ class Roots:
                 "allow it with `mcp-vlsearch index FOLDER` or `serve --root FOLDER`"
             )
         return resolved
+
+    def refuse_shares(self, path: str | Path) -> None:
+        """Raise :class:`RootError` for a path on another Windows machine that is no root.
+
+        Only to look it up would tell that machine who the user is.
+        """
+        text = os.fspath(path)
+        if is_windows and is_share(text):
+            text = os.path.normpath(text).casefold()
+            if not any(is_below(text, folder.casefold()) for folder in self.folders):
+                raise RootError(
+                    f"{shown(text)!r} is on another machine: allow its share with "
+                    "`mcp-vlsearch index FOLDER` or `serve --root FOLDER`"
+                )
+
+    def allows(self, place: str) -> bool:
+        """Say whether a place lies below a root, be it that both are spelt in different ways."""
+        return self.of(place) is not None or any(map(self._is_root, Path(place).parents))
+
+    def _is_root(self, folder: Path) -> bool:
+        for root in self.folders:
+            with suppress(OSError):
+                if folder.samefile(root):
+                    return True
+        return False
 
     def of(self, path: str) -> str | None:
         """Return the root that a resolved path lies below, the innermost one, if there is one."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.core.relevance import Background, reach
+from mcp_vlsearch.core.relevance import Background, Likeness, likeness
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import VectorIndex, Vectors
@@ -22,7 +22,7 @@ class Sample:
     def __init__(self, embeddings: Embeddings) -> None:
         self._embeddings = embeddings
         self._rows: Vectors | None = None
-        self._reach = 0.0
+        self._likeness = Likeness()
         self._version = 0, 0
         self._turn = threading.Lock()
 
@@ -33,8 +33,8 @@ class Sample:
             changes = sum(abs(now - then) for now, then in zip(version, self._version, strict=True))
             if self._rows is None or changes > len(index) // 10:
                 self._rows, self._version = self._embeddings.sample(_ROWS), version
-                self._reach = reach(self._rows, len(index))
-            rows, reached = self._rows, self._reach
+                self._likeness = likeness(self._rows, len(index))
+            rows, found = self._rows, self._likeness
         # BLAS would use all cores and, where they are busy, wait for each of them.
         scores: Vectors = np.einsum("ij,j->i", rows, vector)
-        return Background.of(scores, len(index), reached)
+        return Background.of(scores, len(index), found)

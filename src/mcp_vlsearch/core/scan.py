@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from mcp_vlsearch.core.parted import parted_suffixes
+from mcp_vlsearch.core.places import is_below, place_of
 
 __all__ = ["PICTURE_SUFFIXES", "Files", "Scan", "ScannedFile", "is_passed_by", "is_picture"]
 
@@ -34,6 +35,8 @@ _REPORT_SECONDS: Final = 0.5
 _AT_ONCE: Final = 1000
 """Entries of a folder that are looked at between two looks at the clock."""
 _ADVICE: Final = {errno.ENAMETOOLONG: "the path is too long for this system, shorten its names"}
+
+_OUTSIDE: Final = "a link to a place outside the roots: index that place, too, to allow it"
 
 _BY_DESCRIPTOR: Final = os.scandir in os.supports_fd
 
@@ -131,6 +134,8 @@ class Scan:
         self._keep_reporting(0)
         try:
             with _opened(folder) as place:
+                if not self._is_allowed(place, folder):
+                    return []
                 if self._seen(place) and through_link:
                     return []
                 with os.scandir(place) as entries:
@@ -169,9 +174,7 @@ class Scan:
 
     def _follow(self, name: str, start: str, files: Files) -> None:
         target = os.path.realpath(start + name)
-        allowed = any(
-            target == r or target.startswith(r.rstrip(os.sep) + os.sep) for r in self._roots
-        )
+        allowed = any(is_below(target, root) for root in self._roots)
         try:
             status = os.stat(target)  # noqa: PTH116
         except OSError as error:
@@ -183,12 +186,21 @@ class Scan:
         if not wanted or is_passed_by(name) or not self._nameable(name, start):
             return
         if not allowed:
-            why = "a link to a place outside the roots: index that place, too, to allow it"
-            self.failures.append((start + name, why))
+            self.failures.append((start + name, _OUTSIDE))
         elif is_folder:
             heappush(self._linked, start + name)
         else:
             self._take(start + name, status, files)
+
+    def _is_allowed(self, place: str | int, folder: str) -> bool:
+        """Say whether an opened folder lies below a root: its path may lead elsewhere by now."""
+        if isinstance(place, str):
+            return True
+        found = place_of(place, folder)
+        if found is not None and any(is_below(found, root) for root in self._roots):
+            return True
+        self.failures.append((folder, _OUTSIDE))
+        return False
 
     def _take(self, path: str, status: os.stat_result, files: Files) -> None:
         if stat.S_ISREG(status.st_mode):

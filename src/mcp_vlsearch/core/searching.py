@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from os.path import lexists
 from typing import TYPE_CHECKING
@@ -19,56 +18,16 @@ from mcp_vlsearch.core.grouping import best_of_each_file
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.pushing import Pushing
 from mcp_vlsearch.core.relevance import judge, reaches
+from mcp_vlsearch.core.requests import SearchRequest
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.spaces import OpenSpace
-from mcp_vlsearch.errors import LibraryError, QueryError
-from mcp_vlsearch.types import Filters, Hit, MinRelevance, Relevance, SearchResult
+from mcp_vlsearch.errors import LibraryError
+from mcp_vlsearch.types import Filters, Hit, Relevance, SearchResult
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["SearchRequest", "Searcher", "check_top_k", "nothing_found"]
-
-
-@dataclass(frozen=True)
-class SearchRequest:
-    """What to search for, and which hits count.
-
-    ``texts`` are phrasings of one wish, the original first. ``image`` is a picture to go with them
-    (a composed query), or ``vector`` its ready one, shape (dim,). ``given`` is the image id of a
-    picture that is no answer, as it is the one that the texts change. ``group_by_file`` keeps the
-    best image of each file.
-    """
-
-    texts: tuple[str, ...] = ()
-    image: "Image.Image | None" = None
-    vector: "Vectors | None" = None
-    given: str = ""
-    exclude: str = ""
-    top_k: int = 10
-    filters: Filters = field(default_factory=Filters)
-    min_relevance: MinRelevance = "any"
-    group_by_file: bool = False
-
-    @property
-    def has_picture(self) -> bool:
-        """Whether there is a picture, or its vector."""
-        return self.image is not None or self.vector is not None
-
-
-def check_top_k(request: SearchRequest) -> None:
-    """Raise :class:`QueryError` for a number of hits that is not given."""
-    if not 1 <= request.top_k <= 100:
-        raise QueryError(f"top_k is {request.top_k}: give a number from 1 to 100")
-
-
-def nothing_found(request: SearchRequest) -> SearchResult:
-    """Return what a search of an empty library finds."""
-    return SearchResult(
-        queries=list(request.texts), hits=[], total_images=0, searched_images=0, seconds=0
-    )
+__all__ = ["Searcher"]
 
 
 class Searcher:
@@ -85,11 +44,9 @@ class Searcher:
     def search(self, request: SearchRequest, report: ProgressCallback = silent) -> SearchResult:
         """Return the nearest pictures, best first.
 
-        Raises :class:`QueryError`, and :class:`LibraryError` if all pictures were indexed under
-        other settings.
+        Raises :class:`QueryError` for a request that excludes what it asks for, and
+        :class:`LibraryError` if all pictures were indexed under other settings.
         """
-        started = time.monotonic()
-        check_top_k(request)
         index = self._space.index.current(report)
         if not len(index):
             self._explain_emptiness()
@@ -99,14 +56,13 @@ class Searcher:
         filtering = Pushing(index, request.filters)
         allowed = self._allowed(filtering.rest, inside)
         searched = filtering.count(allowed)
+        reach = filtering.reach(searched)
         most = request.top_k + bool(request.given)
         towards = wanted if unwanted is None else turned_away(wanted, unwanted)
 
         def find(k: int) -> "tuple[Vectors, Seqs]":
             many = k if unwanted is None else candidates(k)
-            (scores,), (seqs,) = filtering.search(
-                towards[None], min(many, max(searched, 1)), allowed
-            )
+            (scores,), (seqs,) = filtering.search(towards[None], min(many, reach), allowed)
             if unwanted is not None:
                 scores, seqs = self._without(unwanted, wanted, index, seqs)
             is_there = seqs >= 0
@@ -114,17 +70,17 @@ class Searcher:
 
         if request.group_by_file:
             files = partial(self._catalog.parts.sources, besides=request.given)
-            scores, seqs = best_of_each_file(find, files, request.top_k, searched)
+            scores, seqs = best_of_each_file(find, files, request.top_k, reach)
         else:
             scores, seqs = find(most)
         relevances = judge(scores, self._space.sample.background(wanted, index))
         hits = self._describe(scores, seqs, relevances, request.given)[: request.top_k]
         return SearchResult(
-            queries=list(request.texts),
+            queries=list(request.phrasings),
             hits=[hit for hit in hits if reaches(hit.relevance, request.min_relevance)],
             total_images=total,
             searched_images=searched,
-            seconds=time.monotonic() - started,
+            seconds=time.monotonic() - request.started,
         )
 
     def _vectors(
@@ -136,25 +92,33 @@ class Searcher:
         def encode(queries: Sequence[Query]) -> "Vectors":
             return self._encoder.encode_queries(queries, report, fingerprint)
 
-        if request.texts and not self._space.composes and request.has_picture:
-            return self._put_together(request, encode), None
-        if request.vector is not None:
-            return request.vector, None
-        queries = [Query(text, request.image) for text in request.texts or ("",)]
-        unwanted = request.exclude.strip()
+        exclude = request.exclude.strip()
+        unwanted = [Query(exclude)] if exclude else []
+        if request.vector is not None or (request.image is not None and self._is_apart(request)):
+            wanted = self._put_together(request, encode)
+            return wanted, encode(unwanted)[0] if unwanted else None
+        queries = [Query(text, request.image) for text in request.phrasings or ("",)]
+        vectors = encode([*queries, *unwanted])
         if not unwanted:
-            return fuse(encode(queries)), None
-        vectors = encode([*queries, Query(unwanted)])
+            return fuse(vectors), None
+        # A rewriter's phrasings hide from nobody that a query excludes itself.
+        turned_away(fuse(vectors[: max(len(request.texts), 1)]), vectors[-1])
         return fuse(vectors[:-1]), vectors[-1]
+
+    def _is_apart(self, request: SearchRequest) -> bool:
+        """Say whether picture and texts of a query are encoded one by one."""
+        return bool(request.texts) and not self._space.composes
 
     def _put_together(
         self, request: SearchRequest, encode: Callable[[Sequence[Query]], "Vectors"]
     ) -> "Vectors":
-        """Return the vector of a composed query whose parts are encoded one by one."""
+        """Return the vector of a query by picture whose parts are encoded one by one."""
         picture = request.vector
         if picture is None:
             (picture,) = encode([Query(image=request.image)])
-        texts = encode([*map(Query, request.texts), Query(ANYTHING)])
+        if not request.texts:
+            return picture
+        texts = encode([*map(Query, request.phrasings), Query(ANYTHING)])
         return compose(picture, fuse(texts[:-1]), texts[-1])
 
     def _without(

@@ -1,6 +1,7 @@
 """Contact sheets: pictures in numbered cells, with captions that people and models can read."""
 
 import io
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,16 +12,20 @@ from typing import Final, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from mcp_vlsearch.wording import shown as brief
+
 __all__ = [
     "FAINT",
     "INK",
     "LINE",
+    "MAX_BYTES",
     "MAX_EDGE",
     "PAPER",
     "RIGHT",
     "WRONG",
     "Box",
     "Cell",
+    "Font",
     "caption_height",
     "draw_cell",
     "draw_grid",
@@ -31,6 +36,8 @@ __all__ = [
 
 MAX_EDGE: Final = 1568
 """Pixels: larger pictures are made smaller before models look at them."""
+MAX_BYTES: Final = 700_000
+"""Bytes of JPEG in a result: in base64 they stay below the megabyte at which clients cut."""
 
 PAPER: Final = (250, 248, 243)
 LINE: Final = (224, 219, 208)
@@ -41,6 +48,8 @@ WRONG: Final = (190, 62, 48)
 _CARD: Final = (255, 255, 255)
 _EMPTY: Final = (240, 237, 230)
 
+_LONGEST: Final = 300
+"""Characters of a line of text that are looked at: no more ever fit."""
 _MARGIN: Final = 14
 _GAP: Final = 14
 _PAD: Final = 7
@@ -226,19 +235,24 @@ def _draw_caption(draw: ImageDraw.ImageDraw, cell: Cell, place: Box, lines: int)
 
 def _shortened(text: str, size: int, width: int) -> str:
     """Return a text that fits into a width, without its middle: names differ at their ends."""
+    text = brief(text, _LONGEST)
     letters = font(size, text)
     if letters.getlength(text) <= width:
         return text
-    for left_out in range(2, len(text)):
+
+    def without(left_out: int) -> str:
         kept = len(text) - left_out
-        short = f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
-        if letters.getlength(short) <= width:
-            return short
-    return "…"
+        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+    least = bisect_left(
+        range(2, len(text)), True, key=lambda n: letters.getlength(without(n)) <= width
+    )
+    return without(min(least + 2, len(text)))
 
 
 def _wrapped(text: str, size: int, width: int, most: int) -> list[str]:
     """Return lines of a text that fit into a width; the last of so many ends in an ellipsis."""
+    text = brief(text, most * _LONGEST)
     letters = font(size, text)
     lines = [""]
     for word in text.split():

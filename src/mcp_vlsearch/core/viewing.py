@@ -19,17 +19,15 @@ from mcp_vlsearch.core.parted import is_parted
 from mcp_vlsearch.core.picture import first_part, open_part
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
-from mcp_vlsearch.core.sheet import MAX_EDGE, Cell, draw_grid, fitting_jpeg
+from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, Cell, draw_grid, fitting_jpeg
 from mcp_vlsearch.core.thumbnails import SIZES, Thumbnails
 from mcp_vlsearch.errors import ImageError, QueryError, RootError, VLSearchError
 
-__all__ = ["MAX_BYTES", "MAX_IMAGES", "Layout", "View", "ViewedImage", "Viewer"]
+__all__ = ["MAX_IMAGES", "Layout", "View", "ViewedImage", "Viewer"]
 
 Layout = Literal["sheet", "single"]
 
 MAX_IMAGES: Final = 50
-MAX_BYTES: Final = 700_000
-"""Bytes of JPEG in all: in base64 they stay below the megabyte at which clients cut."""
 
 _IMAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
 _PIXELS_A_BYTE: Final = 7
@@ -169,7 +167,7 @@ class Viewer:
                 if one.image_id and is_parted(place):
                     part = open_part(path, one.image_id, self._roots, self._catalog, target_size)
                     return one.image_id, part
-                data = read_file(place)
+                data = read_file(place, self._roots.allows)
                 digest = image_id(data)
                 if one.image_id in (None, digest):
                     return digest, decode(data, target_size).image
@@ -193,7 +191,7 @@ class Viewer:
         try:
             path = self._roots.check(given)
             if is_parted(path):
-                return self._find(first_part(path, self._catalog))
+                return self._find(first_part(path, self._roots, self._catalog))
         except (RootError, QueryError) as error:
             return _Wanted(Path(given).name or given, error=str(error))
         return _Wanted(Path(path).name, self._known(path), (path,))

@@ -67,6 +67,7 @@ class RemoteEncoder:
         self.batch_size = settings.batch_size or 2 * CONCURRENT
         card = self._card()
         self._is_ours = card is not None
+        self.composes = card is None or bool(card.get("composes", True))
         self.encoder_model = self.model if card is None else str(card.get("model", self.model))
         if card is not None:
             self.precision, self.device = str(card["precision"]), str(card["device"])

@@ -51,6 +51,7 @@ class SharedEncoder:
         self.dim = remote.dim
         self.fingerprint = remote.fingerprint
         self.batch_size = remote.batch_size
+        self.composes = remote.composes
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the size in pixels at which the encoder looks at a picture."""

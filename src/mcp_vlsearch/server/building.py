@@ -89,7 +89,6 @@ class LibraryServer(MCPServer[Any]):
             extensions=[_apps()],
             log_level="WARNING",
         )
-        self.call_seconds = library.settings.call_seconds
         self._library = library
         self._warming: threading.Timer | None = None
 

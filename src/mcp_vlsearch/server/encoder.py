@@ -21,8 +21,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mcp_vlsearch.contracts import Encoder, Query
-from mcp_vlsearch.core.decode import MAX_DECODED_PIXELS, decode, open_upright
+from mcp_vlsearch.core.decode import decode, open_upright
 from mcp_vlsearch.core.encoding import EncoderSlot, prepared
+from mcp_vlsearch.core.pillow import MAX_DECODED_PIXELS
 from mcp_vlsearch.core.progress import silent
 from mcp_vlsearch.encoders.wire import CARD, EXPLAIN, OUT_OF_MEMORY, finished, packed_numbers
 from mcp_vlsearch.errors import (
@@ -152,6 +153,7 @@ class _Service:
             "dim": encoder.dim,
             "precision": encoder.precision,
             "device": encoder.device,
+            "composes": getattr(encoder, "composes", True),
             "image_instruction": self._image_instruction,
             "query_instruction": self._query_instruction,
         }

@@ -9,8 +9,8 @@ from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.picture import MAX_BASE64
 from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.server.building import GRACE, build_server
+from mcp_vlsearch.server.guards import Bounded, KnownHosts
 from mcp_vlsearch.server.listening import (
-    LOCAL_NAMES,
     BearerToken,
     bracketed,
     is_loopback,
@@ -26,6 +26,14 @@ __all__ = ["http_app", "serve_http"]
 
 _PATH: Final = "/mcp"
 _MAX_BODY: Final = MAX_BASE64 + 2**20
+_BODY_SECONDS: Final = 60.0
+"""From the end of a request's headers to that of its body."""
+_AT_ONCE: Final = 2_000
+"""Requests under way, those that wait for their turn and open event streams among them."""
+_HELD_BYTES: Final = 4 * _MAX_BODY
+"""Bodies of requests under way, together."""
+_NO_SECOND_FENCE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+"""What the SDK would check is checked here for all paths."""
 
 
 def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) -> None:
@@ -46,25 +54,23 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
 
 
 def http_app(library: Library, host: str, token: str | None) -> ASGIApp:
-    """Return the web application: MCP at ``/mcp``, for requests that know the token if any."""
-    app = build_server(library).streamable_http_app(
+    """Return the web application: MCP at ``/mcp``, for requests that know the token if any.
+
+    Foreign Host and Origin headers are refused, and what one request may cost is bounded.
+    """
+    app: ASGIApp = build_server(library).streamable_http_app(
         streamable_http_path=_PATH,
-        transport_security=_fence(host),
+        transport_security=_NO_SECOND_FENCE,
         max_request_body_size=_MAX_BODY,
     )
-    return BearerToken(app, token) if token else app
-
-
-def _fence(host: str) -> TransportSecuritySettings:
-    """Refuse foreign Host and Origin headers, by which a web page could reach a local server.
-
-    A server on all addresses has names that it can't know; there the token keeps web pages out.
-    """
-    if host in ("", "0.0.0.0", "::"):
-        return TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    names = dict.fromkeys((*LOCAL_NAMES, bracketed(host)))
-    hosts = [form for name in names for form in (name, f"{name}:*")]
-    return TransportSecuritySettings(
-        allowed_hosts=hosts,
-        allowed_origins=[f"{scheme}://{form}" for scheme in ("http", "https") for form in hosts],
+    app = BearerToken(app, token) if token else app
+    return KnownHosts(
+        Bounded(
+            app,
+            most_bytes=_MAX_BODY,
+            seconds=_BODY_SECONDS,
+            at_once=_AT_ONCE,
+            held_bytes=_HELD_BYTES,
+        ),
+        host,
     )

@@ -32,11 +32,17 @@ _GRACE: Final = 3
 
 
 def run(app: ASGIApp, listening: socket.socket) -> None:
-    """Serve an application on a listening socket until SIGINT or SIGTERM."""
+    """Serve an application on a listening socket until SIGINT or SIGTERM.
+
+    Then no connection is taken any more, and what is under way gets some seconds to be answered.
+    """
     import uvicorn  # not needed over stdio, where start-up time counts
+
+    from mcp_vlsearch.server.patience import PatientProtocol
 
     config = uvicorn.Config(
         app,
+        http=PatientProtocol,
         log_config=None,
         log_level="warning",
         access_log=False,

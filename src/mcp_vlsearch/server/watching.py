@@ -8,6 +8,7 @@ from typing import Final
 from mcp_vlsearch.core.changes import Change, told
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.server.listening import say
+from mcp_vlsearch.wording import on_a_line
 
 __all__ = ["in_background"]
 
@@ -38,7 +39,7 @@ def _watch(library: Library, over: threading.Event) -> None:
 
     def tell(change: Change) -> None:
         for failure in change.report.failures:
-            say(f"watching: failed: {failure.path}: {failure.error}")
+            say(on_a_line(f"watching: failed: {failure.path}: {failure.error}"))
         say(f"watching: {told(change)}")
 
     Watcher(library, tell, say, stop=over).run()

@@ -1,21 +1,28 @@
-"""How a tool calls the library: in a worker thread, with progress, and stopped when cancelled."""
+"""How a tool calls the library: in a worker thread, with progress, and stopped when cancelled.
 
+A call ends before clients give up. What it began goes on, and the same call joins it.
+"""
+
+import hashlib
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
-from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.progress import NO_NEWS, Progress, ProgressCallback
+from mcp_vlsearch.core.runs import Run
 from mcp_vlsearch.errors import CancelledError, VLSearchError
 from mcp_vlsearch.tools._hints import hinted
 
-__all__ = ["Relay", "Rising", "call"]
+__all__ = ["Relay", "Rising", "call", "change", "waited"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Send = Callable[[float, float | None, str | None], Awaitable[None]]
 
@@ -23,42 +30,79 @@ _LOOK: Final = 0.2
 """Seconds between two looks at the work's progress, so at most five reports a second."""
 _HEARTBEAT: Final = 3.0
 """Seconds without news after which the last report is sent again: clients give up on silence."""
-_SECONDS: Final = 45.0
-"""Seconds that a call may take in a server that says nothing else."""
 _STEP: Final = 0.001
 """What the progress number rises by when nothing was counted."""
-_NO_NEWS: Final = Progress(0, None, "working")
 
 
-async def call(ctx: Context, work: Callable[[ProgressCallback], T], *, limited: bool = True) -> T:
+async def call(
+    ctx: Context,
+    library: Library,
+    method: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Return what a method of the library, which takes ``report``, gives for some arguments.
+
+    While the same is under way, that is waited for, and a result that nobody fetched yet is given
+    at once. Raises :class:`ToolError` in place of a :class:`VLSearchError`, and when a client might
+    soon give up: then the work goes on for the next call.
+    """
+    return await _joined(ctx, library, method, args, kwargs, changes=False)
+
+
+async def change(
+    ctx: Context,
+    library: Library,
+    method: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Call as :func:`call` does a method that changes the library."""
+    return await _joined(ctx, library, method, args, kwargs, changes=True)
+
+
+async def _joined(
+    ctx: Context,
+    library: Library,
+    method: Callable[..., T],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    changes: bool,
+) -> T:
+    # A picture in base64 may be large, and is kept as long as its result is.
+    about = method, hashlib.sha256(repr((args, sorted(kwargs.items()))).encode()).digest()
+
+    def work(run: Run[T]) -> T:
+        return method(*args, **kwargs, report=run.note)
+
+    return await waited(
+        ctx,
+        lambda report: library.runs.join(
+            about, work, report, library.settings.call_seconds, changes=changes
+        ),
+    )
+
+
+async def waited(ctx: Context, work: Callable[[ProgressCallback], T]) -> T:
     """Run blocking ``work`` in a thread, with a callback for its progress, and return its result.
 
     When the tool call is cancelled, it ends at once and the work at its next report, between
-    batches. Where ``limited``, it also ends when a client might soon give up; then the work goes
-    on, so that the next call finds the model loaded. Raises :class:`ToolError` in place of a
-    :class:`VLSearchError`.
+    batches. Raises :class:`ToolError` in place of a :class:`VLSearchError`.
     """
     relay = Relay()
     failure: Exception | None = None
-    seconds = getattr(ctx.mcp_server, "call_seconds", _SECONDS) if limited else None
     async with anyio.create_task_group() as group:
         group.start_soon(relay.forward, ctx.report_progress)
-        with anyio.move_on_after(seconds) as limit:
-            try:
-                result = await anyio.to_thread.run_sync(
-                    partial(work, relay.report), abandon_on_cancel=True
-                )
-            except Exception as error:  # out of the task group it would come wrapped
-                failure = error
-            finally:
-                if not limit.cancel_called:
-                    relay.stop()
+        try:
+            result = await anyio.to_thread.run_sync(
+                partial(work, relay.report), abandon_on_cancel=True
+            )
+        except Exception as error:  # out of the task group it would come wrapped
+            failure = error
+        finally:
+            relay.stop()
         group.cancel_scope.cancel()
-    if limit.cancelled_caught:
-        raise ToolError(
-            f"this takes longer than a call may ({relay.latest.message}): it goes on by itself, "
-            "call again in half a minute"
-        )
     if isinstance(failure, VLSearchError):
         raise ToolError(str(failure)) from failure
     if failure is not None:
@@ -73,7 +117,7 @@ class Relay:
     """
 
     def __init__(self) -> None:
-        self.latest = _NO_NEWS
+        self.latest = NO_NEWS
         self._stopped = threading.Event()
 
     def report(self, progress: Progress) -> None:
@@ -89,7 +133,7 @@ class Relay:
     async def forward(self, send: Send) -> None:
         """Send the latest news until cancelled."""
         rising = Rising()
-        sent, sent_at = _NO_NEWS, anyio.current_time()
+        sent, sent_at = NO_NEWS, anyio.current_time()
         while True:
             await anyio.sleep(_LOOK)
             latest, now = self.latest, anyio.current_time()

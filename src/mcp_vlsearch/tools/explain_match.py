@@ -46,5 +46,5 @@ def register(server: MCPServer, library: Library) -> None:
             ),
         ],
     ) -> Image:
-        found = await call(ctx, lambda report: library.explain_match(image, query, report=report))
+        found = await call(ctx, library, library.explain_match, image, query)
         return Image(data=found.jpeg, format="jpeg")

@@ -39,7 +39,9 @@ def register(server: MCPServer, library: Library) -> None:
     ) -> DuplicateReport:
         return await call(
             ctx,
-            lambda report: library.duplicates(
-                threshold=threshold, filters=filters, top_k=top_k, report=report
-            ),
+            library,
+            library.duplicates,
+            threshold=threshold,
+            filters=filters,
+            top_k=top_k,
         )

@@ -8,7 +8,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.tools._calls import call
+from mcp_vlsearch.tools._calls import waited
 from mcp_vlsearch.tools._parameters import Paths
 from mcp_vlsearch.types import IndexReport
 
@@ -52,7 +52,7 @@ def register(server: MCPServer, library: Library) -> None:
             bool, Field(description="Encode everything again; only needed after a fault.")
         ] = False,
     ) -> IndexReport:
-        return await call(
+        return await waited(
             ctx,
             lambda report: library.runs.index(
                 paths,
@@ -61,5 +61,4 @@ def register(server: MCPServer, library: Library) -> None:
                 report=report,
                 seconds=library.settings.call_seconds,
             ),
-            limited=False,
         )

@@ -4,7 +4,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.tools._calls import call
+from mcp_vlsearch.tools._calls import waited
 from mcp_vlsearch.tools._parameters import READS
 from mcp_vlsearch.types import LibraryStatus
 
@@ -22,4 +22,4 @@ def register(server: MCPServer, library: Library) -> None:
 
     @server.tool(title="Library status", description=DESCRIPTION, annotations=READS)
     async def library_status(ctx: Context) -> LibraryStatus:
-        return await call(ctx, lambda _: library.status())
+        return await waited(ctx, lambda _: library.status())

@@ -8,7 +8,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.tools._calls import call
+from mcp_vlsearch.tools._calls import change
 from mcp_vlsearch.tools._parameters import Paths
 from mcp_vlsearch.types import RemoveReport
 
@@ -44,4 +44,4 @@ def register(server: MCPServer, library: Library) -> None:
             ),
         ],
     ) -> RemoveReport:
-        return await call(ctx, lambda report: library.remove(paths, report))
+        return await change(ctx, library, library.remove, paths)

@@ -61,13 +61,12 @@ def register(server: MCPServer, library: Library) -> None:
     ) -> SearchResult:
         return await call(
             ctx,
-            lambda report: library.search_by_image(
-                image,
-                text=text,
-                top_k=top_k,
-                filters=filters,
-                min_relevance=min_relevance,
-                group_by_file=group_by_file,
-                report=report,
-            ),
+            library,
+            library.search_by_image,
+            image,
+            text=text,
+            top_k=top_k,
+            filters=filters,
+            min_relevance=min_relevance,
+            group_by_file=group_by_file,
         )

@@ -63,15 +63,14 @@ def register(server: MCPServer, library: Library) -> None:
     ) -> SearchResult:
         return await call(
             ctx,
-            lambda report: library.search_by_text(
-                query,
-                top_k=top_k,
-                alternatives=alternatives,
-                exclude=exclude,
-                rewrite=rewrite,
-                filters=filters,
-                min_relevance=min_relevance,
-                group_by_file=group_by_file,
-                report=report,
-            ),
+            library,
+            library.search_by_text,
+            query,
+            top_k=top_k,
+            alternatives=alternatives,
+            exclude=exclude,
+            rewrite=rewrite,
+            filters=filters,
+            min_relevance=min_relevance,
+            group_by_file=group_by_file,
         )

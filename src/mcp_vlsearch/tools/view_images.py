@@ -42,7 +42,7 @@ def register(server: MCPServer, library: Library) -> None:
             Field(description="One numbered contact sheet, or single pictures."),
         ] = "sheet",
     ) -> CallToolResult:
-        view = await call(ctx, lambda report: library.view(images, layout=layout, report=report))
+        view = await call(ctx, library, library.view, images, layout=layout)
         if view.sheet:
             return CallToolResult(content=[_picture(view.sheet)])
         return CallToolResult(

@@ -17,8 +17,10 @@ class Check(BaseModel):
     name: str
     state: State
     message: str
-    mend: str = Field("", description="What to do, most often a command; empty where all is well.")
-    can_fix: bool = Field(False, description="Whether `doctor --fix` does it.")
+    mend: str = Field(
+        default="", description="What to do, most often a command; empty where all is well."
+    )
+    can_fix: bool = Field(default=False, description="Whether `doctor --fix` does it.")
 
 
 class DoctorReport(BaseModel):

@@ -17,7 +17,7 @@ from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.plugins import resolve
 from mcp_vlsearch.settings import Settings
 
-__all__ = ["failed", "index", "roots", "searched"]
+__all__ = ["drop_stored", "failed", "index", "roots", "searched"]
 
 _REBUILD: Final = "mcp-vlsearch doctor --fix, which makes it again from the database"
 
@@ -63,23 +63,34 @@ def index(settings: Settings, database: Database, *, whole: bool) -> Check:
     record = searched(settings, database)
     if record is None:
         return ok("index", "nothing was indexed with the library's encoder and model yet")
-    with _opened(settings, database, record) as found:
+    looking = settings.model_copy(update={"read_only": True})
+    with _warnings() as said, _opened(looking, database, record) as found:
         if not isinstance(found, SharedIndex):
             return ok("index", f"{settings.index}, made at each start")
-        return _compared(settings, database, record, found, whole)
+        found.refresh()
+        if isinstance(found, StoredIndex) and whole:
+            found.verify(lambda: None)
+            found.refresh()
+        return _compared(settings, Embeddings(database, record), record, found, said)
+
+
+def drop_stored(settings: Settings, database: Database, record: SpaceRecord) -> None:
+    """Delete what the index stores of a space; the database has all of its vectors."""
+    with _opened(settings, database, record) as found:
+        if isinstance(found, SharedIndex):
+            found.drop()
 
 
 def _compared(
-    settings: Settings, database: Database, record: SpaceRecord, found: SharedIndex, whole: bool
+    settings: Settings,
+    embeddings: Embeddings,
+    record: SpaceRecord,
+    found: SharedIndex,
+    warnings: list[str],
 ) -> Check:
     fixable = not settings.read_only
-    is_stored = found.stored_kind() is not None if hasattr(found, "stored_kind") else None
-    found.refresh()
-    if isinstance(found, StoredIndex) and whole:
-        found.verify(lambda: None)
-        found.refresh()
-    newest, removal = Embeddings(database, record).newest()
-    if is_stored and not found.last_seq and record.entries:
+    newest, removal = embeddings.newest()
+    if warnings and not found.last_seq and record.entries:
         said = "its files are damaged, or another library's; searches go on without"
         return error("index", said, _REBUILD, can_fix=fixable)
     if found.last_seq > newest or found.last_removal > removal:
@@ -94,15 +105,32 @@ def _compared(
 
 @contextmanager
 def _opened(settings: Settings, database: Database, record: SpaceRecord) -> Iterator[VectorIndex]:
-    """Open the index without changing anything, and without its warnings: the check tells them."""
-    looking = settings.model_copy(update={"read_only": True})
     space = Space(record.fingerprint, record.dim, database.library_id())
-    logging.disable(logging.WARNING)
     opened: VectorIndex | None = None
     try:
-        opened = resolve("indexes", settings.index)(looking, space)
+        opened = resolve("indexes", settings.index)(settings, space)
         yield opened
     finally:
         if isinstance(opened, ClosingIndex):
             opened.close()
-        logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Keep the package's warnings from being shown: the check tells of what they mean."""
+    logger = logging.getLogger("mcp_vlsearch")
+    said: list[str] = []
+
+    def keep(entry: logging.LogRecord) -> bool:
+        said.append(entry.getMessage())
+        return False
+
+    handler = logging.Handler(logging.WARNING)
+    handler.addFilter(keep)
+    logger.addHandler(handler)
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate

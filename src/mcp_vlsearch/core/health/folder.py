@@ -1,4 +1,4 @@
-"""The folder of a library: whether it is there, its disk, its lock, and what dead processes left."""
+"""The folder of a library: whether it is there, its disk, its lock, what dead processes left."""
 
 import os
 import re
@@ -123,7 +123,7 @@ def _is_old(path: Path) -> bool:
     inside = path.iterdir() if path.is_dir() else ()
     with suppress(OSError):
         newest = max(each.stat().st_mtime for each in (path, *inside))
-        return time.time() - newest > _HALF_AN_HOUR
+        return bool(time.time() - newest > _HALF_AN_HOUR)
     return False  # its process has just gone on
 
 

@@ -32,7 +32,7 @@ _BYTES: Final = 16 * 2**20
 _DELETED: Final = 10_000
 """Seqs at most in one request to delete."""
 _QUERIES: Final = 1000
-_MOST: Final = 16_384
+_MAX_K: Final = 16_384
 """Hits of a query, and no more, that Milvus returns."""
 
 
@@ -45,6 +45,7 @@ class MilvusIndex:
     """
 
     name = "milvus"
+    max_k = _MAX_K
 
     def __init__(self, settings: Settings, space: Space) -> None:
         self._dim = space.dim
@@ -136,8 +137,8 @@ class MilvusIndex:
         """
         queries = check_queries(queries, k, self._dim)
         most = min(k, len(self) if allowed is None else len(allowed), len(self))
-        if most > _MOST:
-            raise QueryError(f"Milvus finds {_MOST} nearest at most: ask for fewer")
+        if most > self.max_k:
+            raise QueryError(f"Milvus finds {self.max_k} nearest at most: ask for fewer")
         conditions = self._conditions(allowed, filters) if most else []
         found = [self._found(queries, most, condition) for condition in conditions]
         return merged(found, len(queries), k)

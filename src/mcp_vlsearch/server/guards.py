@@ -1,0 +1,150 @@
+"""What stands between the network and an application: names, sizes, times and numbers are bounded.
+
+Plain ASGI, for any server of ours. Who may come in is up to
+:class:`mcp_vlsearch.server.listening.BearerToken`.
+"""
+
+from typing import Final
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mcp_vlsearch.server.listening import LOCAL_NAMES, bracketed
+
+__all__ = ["Bounded", "KnownHosts"]
+
+_ALL_ADDRESSES: Final = ("", "0.0.0.0", "::")
+
+
+class KnownHosts:
+    """Refuses foreign Host and Origin headers, by which a web page could reach a local server.
+
+    A server on all addresses has names that it can't know; there the token keeps web pages out.
+    """
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self._app = app
+        self._is_open = host in _ALL_ADDRESSES
+        self._names = {name.lower() for name in (*LOCAL_NAMES, bracketed(host))}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 421 for a foreign Host, 403 for a foreign Origin."""
+        if scope["type"] == "http" and not self._is_open:
+            headers = Headers(scope=scope)
+            hosts, origins = headers.getlist("host"), headers.getlist("origin")
+            if len(hosts) != 1 or not self._knows(hosts[0]):
+                return await _refuse(421, "this server is not known by that name", scope, send)
+            if not all(self._knows_origin(origin) for origin in origins):
+                return await _refuse(403, "pages of other sites may not ask here", scope, send)
+        return await self._app(scope, receive, send)
+
+    def _knows_origin(self, origin: str) -> bool:
+        scheme, separator, host = origin.partition("://")
+        return bool(separator) and scheme in ("http", "https") and self._knows(host)
+
+    def _knows(self, host: str) -> bool:
+        name, colon, port = host.rpartition(":")
+        if not colon or port.endswith("]"):  # none, or one inside an IPv6 address
+            name = host
+        elif not port.isdecimal():
+            return False
+        return name.lower() in self._names
+
+
+class Bounded:
+    """Bounds what requests may cost before anybody has looked at them.
+
+    A body has at most ``most_bytes`` (413, told before more is read) and comes within ``seconds``
+    (408). At most ``at_once`` requests are under way, and hold at most ``held_bytes`` of bodies
+    together (503, to be sent again). The application gets each body whole.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, most_bytes: int, seconds: float, at_once: int, held_bytes: int
+    ) -> None:
+        self._app = app
+        self._most_bytes = most_bytes
+        self._seconds = seconds
+        self._at_once = at_once
+        self._held_bytes = held_bytes
+        self._held = 0
+        self.under_way = 0
+        """Requests that are not answered yet."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by the application, or refuse."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        if self.under_way >= self._at_once:
+            return await _refuse(503, "too many requests at once: send it again", scope, send)
+        body = bytearray()
+        self.under_way += 1
+        try:
+            return await self._serve(scope, receive, send, body)
+        finally:
+            self.under_way -= 1
+            self._held -= len(body)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, body: bytearray) -> None:
+        if _told_length(scope) > self._most_bytes:
+            return await _refuse(413, self._too_large(), scope, send)
+        with anyio.move_on_after(self._seconds) as limit:
+            status = await self._read(receive, body)
+        if limit.cancelled_caught:
+            return await _refuse(408, f"the body took more than {self._seconds:g} s", scope, send)
+        if status == 413:
+            return await _refuse(413, self._too_large(), scope, send)
+        if status == 503:
+            return await _refuse(503, "too many large requests: send it again", scope, send)
+        if status is None:  # the client has gone
+            return None
+        return await self._app(scope, _replayed(body, receive), send)
+
+    async def _read(self, receive: Receive, body: bytearray) -> int | None:
+        """Read a body; return 200, 413 or 503, or None if the client went away."""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk: bytes = message.get("body", b"")
+            if len(body) + len(chunk) > self._most_bytes:
+                return 413
+            if self._held + len(chunk) > self._held_bytes:
+                return 503
+            self._held += len(chunk)
+            body += chunk
+            if not message.get("more_body", False):
+                return 200
+
+    def _too_large(self) -> str:
+        return f"the body is larger than {self._most_bytes} bytes"
+
+
+def _told_length(scope: Scope) -> int:
+    told = Headers(scope=scope).get("content-length", "0")
+    return int(told) if told.isdecimal() else 0
+
+
+def _replayed(body: bytearray, receive: Receive) -> Receive:
+    """Return a ``receive`` that gives a body that was read, and then what comes after it."""
+    waiting: list[Message] = [
+        {"type": "http.request", "body": bytes(body), "more_body": False},
+    ]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+async def _refuse(status: int, line: str, scope: Scope, send: Send) -> None:
+    """Answer with a line, and close: what may still come of the request is not read."""
+    headers = {"connection": "close", **({"retry-after": "1"} if status == 503 else {})}
+    answer = PlainTextResponse(line + "\n", status_code=status, headers=headers)
+    await answer(scope, _nothing, send)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
