@@ -414,3 +414,9 @@ def test_an_export_replaces_nothing_but_an_export(file: Path, library: Library) 
     with pytest.raises(LibraryError, match="holds something else: give another file"):
         library.cache.export(picture)
     assert picture.read_bytes() == b"a picture"
+    table = file.with_name("sales.parquet")
+    pq.write_table(pa.table({"sold": [1, 2]}), table)
+    before = table.read_bytes()
+    with pytest.raises(LibraryError, match="holds something else: give another file"):
+        library.cache.export(table)
+    assert table.read_bytes() == before
