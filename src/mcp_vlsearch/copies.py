@@ -56,8 +56,9 @@ class DuplicateReport(_Model):
     """Groups of copies, those that free most first; ``total_groups`` counts those not listed, too.
 
     ``copies`` and ``bytes_freed`` are of all groups. ``searched_images`` are those that pass the
-    filters; of PDFs and videos only files with the same bytes are found. ``compared`` pictures were looked at closely;
-    ``unread`` are those among them that could not be read, which are in no group of near copies.
+    filters; of PDFs and videos only files with the same bytes are found. ``compared`` pictures were
+    looked at closely; ``unread`` are those among them that could not be read, which are in no group
+    of near copies.
     """
 
     threshold: float
