@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mcp_vlsearch.server import http, patience
 from mcp_vlsearch.server.guards import Bounded, KnownHosts
 from mcp_vlsearch.server.http import http_app
-from mcp_vlsearch.server.listening import BearerToken
+from mcp_vlsearch.server.listening import BearerToken, listen
 from mcp_vlsearch.server.patience import PatientProtocol
 
 from .conftest import PATIENCE, MakeLibrary
@@ -295,3 +295,9 @@ def is_open(connection: socket.socket) -> bool:
         return True
     except OSError:
         return False
+
+
+def test_answers_do_not_wait_for_their_first_part_to_be_acknowledged() -> None:
+    with listen("127.0.0.1", 0) as listening:
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -96,7 +96,11 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raises :class:`ServerError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listening = socket.create_server((host, port), family=family)
+        # asyncio does this for sockets that name their protocol only; an answer in two parts would
+        # wait 40 ms for the client to acknowledge the first. Connections inherit it.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
         raise ServerError(
