@@ -1,6 +1,7 @@
 """The SQLite file of a library: a connection per thread, transactions, errors that help."""
 
 import math
+import shlex
 import sqlite3
 import threading
 import time
@@ -279,7 +280,8 @@ def _explained(path: Path) -> Iterator[None]:
                 f"another process is writing to {path}: try again when it is done"
             ) from error
         if code in _ADVICE:
-            raise LibraryError(f"{path} {_ADVICE[code]}") from error
+            doctor = f"mcp-vlsearch doctor --fix --library {shlex.quote(str(path.parent))}"
+            raise LibraryError(f"{path} {_ADVICE[code].format(doctor=doctor)}") from error
         raise
 
 
@@ -291,6 +293,7 @@ _ADVICE: Final = {
     sqlite3.SQLITE_PERM: "can't be opened: make its folder readable and writable, or give another "
     "--library",
     sqlite3.SQLITE_IOERR: "can't be read or written: check that its disk works and has space",
-    sqlite3.SQLITE_NOTADB: "is not a database: move it away, or give another --library",
-    sqlite3.SQLITE_CORRUPT: "is damaged: move it away and index again",
+    sqlite3.SQLITE_NOTADB: "is not a database, or its beginning is damaged: run `{doctor}`, which "
+    "keeps it under another name, or give another --library",
+    sqlite3.SQLITE_CORRUPT: "is damaged: run `{doctor}`, which keeps what can still be read",
 }
