@@ -16,7 +16,7 @@ from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.errors import LibraryError
 from mcp_vlsearch.files import write_whole
 
-__all__ = ["LOCK", "WRITER", "writer_lock"]
+__all__ = ["LOCK", "WRITER", "told_writer", "writer_lock"]
 
 LOCK: Final = "writer.lock"
 WRITER: Final = "writer.json"
@@ -68,7 +68,9 @@ def writer_lock(library: Path, report: ProgressCallback) -> Iterator[None]:
             lock.acquire(timeout=_POLL)
             break
         except Timeout:
-            report(Progress(0, None, f"waiting for another writer ({_told(library / WRITER)})"))
+            report(
+                Progress(0, None, f"waiting for another writer ({told_writer(library / WRITER)})")
+            )
         except OSError as error:
             raise LibraryError(
                 f"{library} can't be written ({error.strerror}): make it writable and see that its "
@@ -92,7 +94,7 @@ def _tell(file: Path) -> None:
         write_whole(file, writer.model_dump_json())
 
 
-def _told(file: Path) -> str:
+def told_writer(file: Path) -> str:
     """Return who writes; a file of one that was killed says nothing about the next."""
     try:
         writer = _Writer.model_validate_json(file.read_text("utf-8"))
