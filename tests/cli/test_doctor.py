@@ -98,7 +98,9 @@ def test_a_database_of_garbage_is_told_and_left_as_it_is(examine: Examine, libra
 
 
 @pytest.mark.usefixtures("indexed")
-def test_a_damaged_page_of_the_database_is_found(examine: Examine, library: Path) -> None:
+def test_a_damaged_page_of_the_database_is_found_and_recovered_by_fix(
+    examine: Examine, library: Path
+) -> None:
     file = library / "library.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -110,7 +112,11 @@ def test_a_damaged_page_of_the_database_is_found(examine: Examine, library: Path
     with file.open("r+b") as stream:
         stream.seek((root - 1) * 4096)
         stream.write(b"\xff" * 4096)
-    assert examine("--quick")["database"].state == "error"
+    damaged = file.read_bytes()
+    assert "doctor --fix" in examine("--quick")["database"].mend
+    assert examine("--fix", "--quick")["database"].state == "ok"
+    (kept,) = library.glob("library.db.damaged-*")
+    assert kept.read_bytes() == damaged
 
 
 @pytest.mark.usefixtures("indexed")

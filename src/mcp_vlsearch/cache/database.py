@@ -192,7 +192,9 @@ class _Session:
                 ":memory:", isolation_level=None, check_same_thread=False
             )
         else:
-            self.connection = connect_to_read(path) if read_only else _connect(path, "mode=rwc")
+            self.connection = (
+                connect_to_read(path) if read_only else _connect(path, "mode=rwc", _BUSY_SECONDS)
+            )
         self.is_stand_in = path is None
         self.writing = False
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -298,7 +300,7 @@ _ADVICE: Final = {
     sqlite3.SQLITE_PERM: "can't be opened: make its folder readable and writable, or give another "
     "--library",
     sqlite3.SQLITE_IOERR: "can't be read or written: check that its disk works and has space",
-    sqlite3.SQLITE_NOTADB: "is not a database, or its beginning is damaged: run `{doctor}`, which "
-    "keeps it under another name, or give another --library",
+    sqlite3.SQLITE_NOTADB: "is not a database, or its beginning is damaged: move it away and "
+    "index again, or give another --library",
     sqlite3.SQLITE_CORRUPT: "is damaged: run `{doctor}`, which keeps what can still be read",
 }

@@ -12,9 +12,11 @@ from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
 from mcp_vlsearch.core.health.content import drop_stored, news_below, searched
+from mcp_vlsearch.core.health.database import complaint, is_of_an_index
 from mcp_vlsearch.core.health.folder import DATABASE, unfinished
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.progress import ProgressCallback
+from mcp_vlsearch.core.recovering import recover_locked
 from mcp_vlsearch.core.writing import LOCK, WRITER
 from mcp_vlsearch.errors import LibraryBusyError, LibraryError
 from mcp_vlsearch.settings import Settings
@@ -96,8 +98,14 @@ def _log(settings: Settings, report: ProgressCallback) -> str:
 
 
 def _database(settings: Settings, report: ProgressCallback) -> str:
-    """Make what SQLite keeps beside the tables again; no other damage can be mended so far."""
-    del report
+    """Make what SQLite keeps beside the tables again; of other damage, take what can be read."""
+    file = settings.library / DATABASE
+    try:
+        found = complaint(file, whole=True)
+    except sqlite3.Error as problem:
+        found = str(problem)
+    if not is_of_an_index(found):
+        return str(recover_locked(file, report))
     with _connected(settings) as connection:
         connection.execute("REINDEX")
     return "the database's own indexes were made again from its tables"
