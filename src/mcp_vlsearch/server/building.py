@@ -19,6 +19,7 @@ from mcp_vlsearch import gallery
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.errors import PluginError, VLSearchError
 from mcp_vlsearch.plugins import available
+from mcp_vlsearch.server.calls import CallCounter, told
 from mcp_vlsearch.version import VERSION
 from mcp_vlsearch.wording import in_words, shown
 
@@ -91,6 +92,8 @@ class LibraryServer(MCPServer[Any]):
         )
         self._library = library
         self._warming: threading.Timer | None = None
+        self.counter: CallCounter | None = None
+        """Counts the calls, if anybody asks for their numbers."""
 
     async def list_tools(self) -> list[Tool]:
         """List the tools, and soon after load the model: the handshake is over by then."""
@@ -111,6 +114,15 @@ class LibraryServer(MCPServer[Any]):
 
         Raises :class:`ToolError` with one line that says what to do.
         """
+        known = name if self._tool_manager.get_tool(name) else "unknown"
+        request = context.request_id if context else None
+        slow = self._library.settings.slow_call_seconds
+        with told(known, arguments, request, slow, self.counter):
+            return await self._call(name, arguments, context)
+
+    async def _call(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
         self._refuse_unknown(name, arguments)
         try:
             return _compact(await super().call_tool(name, arguments, context))
