@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test check conformance docs format clean
 
 setup: .venv/.installed
 
@@ -24,6 +24,13 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python -m pytest -n 2 --dist loadfile --index milvus -m end_to_end
+
+# Needs npm, which fetches Node 22; says so where that can't be.
+conformance: setup
+	$(BIN)/python -m tests.conformance
+
+docs: setup
+	$(BIN)/mkdocs build --strict
 
 format: setup
 	$(BIN)/ruff format .
