@@ -1,6 +1,7 @@
 """The SQLite file of a library: a connection per thread, transactions, errors that help."""
 
 import math
+import os
 import shlex
 import sqlite3
 import threading
@@ -164,13 +165,17 @@ class Database:
             raise LibraryError(
                 f"{self.path.parent} can't be made ({error.strerror}): give another --library"
             ) from error
-        session = self._opened(_Session(self.path, self._read_only))
+        session = self._opened(_Session(self.path, self._is_sealed()))
         self._migrated = True
         return session
 
+    def _is_sealed(self) -> bool:
+        """Whether the file is only read: as it was asked for, or as its disk has it."""
+        return self._read_only or not os.access(self.path.parent, os.W_OK)
+
     def _opened(self, session: "_Session") -> "_Session":
         if session.is_stand_in or not self._migrated:
-            migrate(session.tables, read_only=self._read_only)
+            migrate(session.tables, read_only=not session.is_stand_in and self._is_sealed())
         self._sessions.add(session)
         return session
 
