@@ -25,8 +25,10 @@ from mcp_vlsearch.cli import (
     storybook,
     webui,
 )
+from mcp_vlsearch.cli.examples import EXIT_CODES, epilog
 from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
 from mcp_vlsearch.leaving import leave
+from mcp_vlsearch.logs import set_up_logs
 from mcp_vlsearch.private import keep_private
 
 __all__ = ["app", "main", "run"]
@@ -41,8 +43,8 @@ DEBUG: Final = "MCP_VLSEARCH_DEBUG"
 app = typer.Typer(
     name="mcp-vlsearch",
     help="Eyes for an assistant over your own pictures.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
@@ -61,6 +63,10 @@ app.command("eval")(evaluate.evaluate)
 app.add_typer(cache.commands, name="cache")
 app.add_typer(encoder.commands, name="encoder")
 
+for _words, _group in (("", app), ("cache ", cache.commands), ("encoder ", encoder.commands)):
+    for _command in _group.registered_commands:
+        _command.epilog = epilog(f"{_words}{_command.name}")
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -76,8 +82,15 @@ def _common(
         bool,
         typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log all that is done, to stderr.")
+    ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log as JSON, a line for each event.")
+    ] = False,
 ) -> None:
     del version
+    set_up_logs(verbose=verbose, as_json=log_json)
 
 
 def main() -> int:
