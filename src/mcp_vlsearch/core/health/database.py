@@ -42,8 +42,10 @@ def integrity(file: Path, *, whole: bool) -> Check:
     if is_of_an_index(found):
         mend = "mcp-vlsearch doctor --fix, which makes its own indexes again from its tables"
         return error(_NAME, said, mend, can_fix=True)
-    mend = f"move {file} away and run `mcp-vlsearch index`; pictures are not touched"
-    return error(_NAME, said, mend)
+    mend = (
+        "mcp-vlsearch doctor --fix, which keeps all that can be read, and the damaged file beside"
+    )
+    return error(_NAME, said, mend, can_fix=True)
 
 
 def complaint(file: Path, *, whole: bool) -> str:
