@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.embeddings import STORED, are_unit
 from mcp_vlsearch.cache.salvaging import Salvage, open_damaged
+from mcp_vlsearch.cache.vectors import STORED, are_unit
 from mcp_vlsearch.core.progress import Progress, ProgressCallback, silent
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
