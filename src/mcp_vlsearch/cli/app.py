@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from mcp_vlsearch.cli import (
     cache,
     demo,
+    doctor,
     duplicates,
     encoder,
     evaluate,
@@ -53,6 +54,7 @@ app.command("status")(status.status)
 app.command("remove")(remove.remove)
 app.command("duplicates")(duplicates.duplicates)
 app.command("plugins")(plugins.plugins)
+app.command("doctor")(doctor.doctor)
 app.command("install")(install.install)
 app.command("demo")(demo.demo)
 app.command("storybook")(storybook.storybook)
