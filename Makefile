@@ -2,7 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check conformance docs format clean
+# Packs bundles for desktop assistants; npm keeps it in its own cache.
+MCPB := npm exec --yes --package=@anthropic-ai/mcpb@2.1.2 -- mcpb
+
+.PHONY: setup demo test check conformance docs format mcpb clean
 
 setup: .venv/.installed
 
@@ -35,6 +38,11 @@ docs: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+mcpb:
+	$(MCPB) validate packaging/mcpb/manifest.json
+	mkdir -p dist
+	$(MCPB) pack packaging/mcpb dist/mcp-vlsearch.mcpb
 
 clean:
 	rm -rf .venv demo

@@ -88,8 +88,8 @@ class Statements:
         """Begin with the connections that are opened from now on."""
         connect = database._connect
 
-        def watched(path: Path, how: str) -> sqlite3.Connection:
-            connection = connect(path, how)
+        def watched(path: Path, how: str, patience: float = 60.0) -> sqlite3.Connection:
+            connection = connect(path, how, patience)
             connection.set_trace_callback(self._begins)
             return connection
 

@@ -26,7 +26,8 @@ class _Model(BaseModel):
 class DuplicateFile(_Model):
     """A file of a group: the one to keep, one with the same bytes, or one that looks the same.
 
-    ``similarity`` is the cosine to the kept picture, 1 for the same bytes.
+    ``similarity`` is the cosine to the kept picture, 1 for the same bytes. Of a file with pages or
+    moments, ``image_id``, ``width`` and ``height`` are of the first one that was searched.
     """
 
     path: str
@@ -54,8 +55,10 @@ class DuplicateGroup(_Model):
 class DuplicateReport(_Model):
     """Groups of copies, those that free most first; ``total_groups`` counts those not listed, too.
 
-    ``copies`` and ``bytes_freed`` are of all groups. ``compared`` pictures were looked at closely;
-    ``unread`` are those among them that could not be read, which are in no group of near copies.
+    ``copies`` and ``bytes_freed`` are of all groups. ``searched_images`` are those that pass the
+    filters; of PDFs and videos only files with the same bytes are found. ``compared`` pictures were
+    looked at closely; ``unread`` are those among them that could not be read, which are in no group
+    of near copies.
     """
 
     threshold: float

@@ -19,6 +19,7 @@ from mcp_vlsearch.errors import SettingsError
 from mcp_vlsearch.wording import in_words
 
 __all__ = [
+    "BUILT_IN_MODEL",
     "CONFIG_FILE",
     "DEFAULT_ENCODER",
     "OF_A_MODEL",

@@ -210,6 +210,25 @@ def test_search_writes_a_heat_map_for_each_hit(run: Run, tmp_path: Path) -> None
             assert image.format == "JPEG"
 
 
+@pytest.mark.usefixtures("indexed")
+def test_heat_maps_replace_no_file_unless_forced(run: Run, tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    (maps / "001-red.jpg").write_text("mine")
+    command = ("search", "red", "-k", "2", "--explain", maps)
+    result = run(*command)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines()[-1] == (
+        f"error: --explain: {maps / '001-red.jpg'} exists: give another name, or --force to "
+        "replace it"
+    )
+    assert [path.read_bytes() for path in maps.iterdir()] == [b"mine"]
+    assert run(*command, "--force").code == 0
+    assert len(list(maps.iterdir())) == 2
+    with Image.open(maps / "001-red.jpg") as image:
+        assert image.format == "JPEG"
+
+
 def test_a_heat_map_of_a_file_with_a_long_name_has_its_beginning(
     run: Run, indexed: Path, tmp_path: Path
 ) -> None:
@@ -227,7 +246,7 @@ def test_heat_maps_that_cannot_be_written_are_told_in_one_line(
     def full(path: Path, _: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("mcp_vlsearch.cli.search.write_whole", full)
+    monkeypatch.setattr("mcp_vlsearch.cli.written.write_whole", full)
     result = run("search", "red", "--explain", tmp_path / "maps")
     assert result.code == 2
     assert result.err.splitlines()[-1] == (

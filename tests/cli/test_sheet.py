@@ -47,18 +47,38 @@ def test_a_sheet_does_not_replace_a_picture_of_the_library(run: Run, indexed: Pa
     Image.new("RGB", (40, 30), "red").save(picture)
     assert run("index").code == 0
     before = picture.read_bytes()
-    result = run("search", "red", "--sheet", picture)
-    assert result.code == 2
-    assert (
-        result.err == f"error: --sheet: {picture} is a picture of this library: give another file\n"
-    )
+    for forced in ((), ("--force",)):
+        result = run("search", "red", "--sheet", picture, *forced)
+        assert result.code == 2
+        assert result.err == (
+            f"error: --sheet: {picture} is a picture of this library: give another name\n"
+        )
     assert picture.read_bytes() == before
 
 
-def test_a_sheet_replaces_the_one_before(run: Run, indexed: Path, tmp_path: Path) -> None:
+def test_a_sheet_replaces_no_file_unless_forced(run: Run, indexed: Path, tmp_path: Path) -> None:
     assert indexed.exists()
-    for _ in range(2):
-        assert run("search", "red", "--sheet", tmp_path / "hits.jpg").code == 0
+    sheet = tmp_path / "hits.jpg"
+    sheet.write_text("mine")
+    refused = run("search", "red", "--sheet", sheet)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        f"error: --sheet: {sheet} exists: give another name, or --force to replace it\n"
+    )
+    assert sheet.read_text() == "mine"
+    assert run("search", "red", "--sheet", sheet, "--force").code == 0
+    with Image.open(sheet) as image:
+        assert image.format == "JPEG"
+
+
+def test_a_link_to_nowhere_is_a_file_that_a_sheet_does_not_replace(
+    run: Run, indexed: Path, tmp_path: Path
+) -> None:
+    assert indexed.exists()
+    link = tmp_path / "hits.jpg"
+    link.symlink_to(tmp_path / "gone.jpg")
+    assert run("search", "red", "--sheet", link).code == 2
+    assert link.is_symlink()
 
 
 def test_small_copies_are_pruned_on_request(run: Run, indexed: Path, tmp_path: Path) -> None:
@@ -69,7 +89,7 @@ def test_small_copies_are_pruned_on_request(run: Run, indexed: Path, tmp_path: P
         image = Image.open(indexed / "red.png").resize((41 + number, 31))
         image.save(indexed / f"more-{number}.png")
     run("index")
-    assert run("search", "red", "--sheet", tmp_path / "hits.jpg").code == 0
+    assert run("search", "red", "--sheet", tmp_path / "more.jpg").code == 0
     assert len(list(kept.glob("*/*"))) == 8
     said = run("cache", "prune", "--thumbnails", "--dry-run").out
     assert "thumbnails of 8 images" in said

@@ -19,6 +19,7 @@ COMMANDS = (
     *("serve", "index", "search", "status", "remove", "plugins", "demo", "storybook", "eval"),
     "duplicates",
     "install",
+    "doctor",
     "webui",
     "encoder serve",
     "cache export",

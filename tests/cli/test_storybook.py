@@ -165,6 +165,28 @@ def test_the_demo_succeeds_only_if_every_picture_comes_first(
     result = run("demo", "--out", tmp_path, "--count", "8")
     assert result.code == code
     assert ("WRONG" in result.out) is bool(wrong)
+    assert run("demo", "--out", tmp_path, "--count", "8").code == code, "its own sheet is replaced"
+
+
+def test_a_demo_replaces_no_sheet_of_somebody_else_unless_forced(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interview(*arguments: Any) -> list[Answer]:
+        return [Answer(question, [hit(question.right)]) for question in arguments[2]]
+
+    monkeypatch.setattr(demo, "interview", interview)
+    mine = tmp_path / "contact-sheet.png"
+    Image.new("RGB", (8, 8)).save(mine)
+    before = mine.read_bytes()
+    refused = run("demo", "--out", tmp_path, "--count", "8")
+    assert refused.code == 2
+    assert refused.err == (
+        f"error: --out: {mine} is not from an earlier demo: give another folder, or --force to "
+        "replace it\n"
+    )
+    assert content(tmp_path) == {"contact-sheet.png": before}
+    assert run("demo", "--out", tmp_path, "--count", "8", "--force").code == 0
+    assert mine.read_bytes() != before
 
 
 def test_a_demo_whose_server_fails_says_what_the_server_said(tmp_path: Path) -> None:

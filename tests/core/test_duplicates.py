@@ -21,6 +21,7 @@ from mcp_vlsearch.storybook.drawing import draw
 from mcp_vlsearch.storybook.scene import sample_scene
 from mcp_vlsearch.types import Filters
 from tests.core.mosaic import vector_of
+from tests.parted_files import BLUE, GREEN, RED, scene, write_pdf, write_video
 from tests.pictures import exif
 
 pytestmark = pytest.mark.end_to_end
@@ -291,3 +292,47 @@ def test_what_is_asked_for_is_checked(indexed: Library) -> None:
 def test_an_empty_library_has_no_copies(library: Library) -> None:
     report = library.duplicates()
     assert (report.groups, report.searched_images) == ([], 0)
+
+
+@pytest.fixture
+def parted(tmp_path: Path) -> Iterator[Library]:
+    """Two equal PDFs and three equal videos, the oldest one second, among others."""
+    folder = tmp_path / "parted"
+    write_pdf(folder / "a.pdf", [RED, GREEN])
+    write_pdf(folder / "other.pdf", [RED, BLUE])
+    shutil.copy(folder / "a.pdf", folder / "b.pdf")
+    write_video(folder / "a.mp4", [(scene(1), 1.0), (scene(2), 1.0)])
+    (folder / "below").mkdir()
+    for number, name in enumerate(("b.mp4", "below/c.mp4")):
+        shutil.copy(folder / "a.mp4", folder / name)
+        os.utime(folder / name, (1_600_000_000 + number, 1_600_000_000 + number))
+    with Library.open(tmp_path / "library", encoder="mosaic", model="colours") as library:
+        library.allow([folder])
+        library.index()
+        yield library
+
+
+def test_documents_and_films_with_the_same_bytes_are_exact_copies(parted: Library) -> None:
+    report = parted.duplicates()
+    assert by_kept(report) == {"a.pdf": {"b.pdf"}, "b.mp4": {"c.mp4", "a.mp4"}}
+    sizes = {Path(f.path).suffix: f.bytes for group in report.groups for f in group.files}
+    assert (report.total_groups, report.copies) == (2, 3)
+    assert report.bytes_freed == sizes[".pdf"] + 2 * sizes[".mp4"]
+    assert report.searched_images == parted.status().images
+    for group in report.groups:
+        assert [file.kind for file in group.files[1:]] == ["exact"] * group.copies
+        assert {file.similarity for file in group.files} == {1.0}
+        hit_ids = {file.image_id for file in group.files}
+        assert len(hit_ids) == 1
+        assert not parted.view([*hit_ids]).images[0].error, "its first page or moment can be seen"
+
+
+def test_copies_of_documents_pass_the_filters_with_any_of_their_pages(parted: Library) -> None:
+    assert set(by_kept(parted.duplicates(filters=Filters(format="pdf")))) == {"a.pdf"}
+    assert parted.duplicates(filters=Filters(min_width=9000)).groups == []
+
+
+def test_a_copy_of_a_film_that_went_is_not_listed(parted: Library, tmp_path: Path) -> None:
+    (tmp_path / "parted" / "b.mp4").unlink()
+    (tmp_path / "parted" / "b.pdf").unlink()
+    assert by_kept(parted.duplicates()) == {"c.mp4": {"a.mp4"}}

@@ -271,6 +271,44 @@ def test_names_that_are_not_utf_8_are_told_and_stop_nothing(library: Library, ph
         told = [f["path"] for f in json.loads(report.model_dump_json().encode())["failures"]]
         assert told == [str(photos / "caf\\udce9.png"), str(photos / "f\\udcfcr")]
     assert (report.unchanged, report.scanned) == (11, 13)
+    assert [one.path for one in library.failures()] == told
+    assert library.status().failed == 2
+    (photos / os.fsdecode(b"caf\xe9.png")).rename(photos / "café.png")
+    report = library.index()
+    assert (report.added, report.failed) == (1, 1)
+    assert [one.path for one in library.failures()] == told[1:]
+
+
+def test_links_that_lead_to_no_picture_are_failures_that_are_kept_until_they_do(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    paint(tmp_path / "elsewhere.png", 70)
+    (photos / "out.png").symlink_to(tmp_path / "elsewhere.png")
+    (photos / "away.png").symlink_to(photos / "nothing.png")
+    for _ in range(2):
+        report = library.index()
+        kept = {Path(one.path).name: one.error for one in library.failures()}
+        assert kept == {Path(one.path).name: one.error for one in report.failures}
+        assert set(kept) == {"out.png", "away.png"}
+    assert (library.status().files, library.status().failed) == (12, 2)
+    paint(photos / "nothing.png", 71)
+    assert changes(library.index()) == {"added": 2, "unchanged": 10, "failed": 1, "encoded": 1}
+    (photos / "out.png").unlink()
+    library.index()
+    assert library.failures() == []
+
+
+def test_a_known_picture_that_is_away_for_now_is_no_failure_but_stays(
+    library: Library, photos: Path
+) -> None:
+    (photos / "link.png").symlink_to(photos / "trip" / "far.png")
+    paint(photos / "trip" / "far.png", 70)
+    library.index()
+    (photos / "trip" / "far.png").unlink()
+    library.index()
+    with library._database.read() as connection:
+        query = "SELECT image_id IS NOT NULL FROM files WHERE path = ?"
+        assert connection.execute(query, (str(photos / "link.png"),)).fetchone() == (1,)
 
 
 def test_a_path_that_is_not_utf_8_is_refused_with_what_to_do(

@@ -148,6 +148,7 @@ def test_the_folder_of_a_model_on_another_machine_is_not_searched_with_but_told(
         library.allow([photos])
         assert library.index().encoded == 0, "the vectors are here"
         assert library.search_by_text("red").total_images == 10
+        assert [space.model for space in library.status().spaces] == ["colours"]
 
 
 def test_a_model_that_is_here_or_has_no_path_is_searched_with(file: Path, tmp_path: Path) -> None:
@@ -414,3 +415,9 @@ def test_an_export_replaces_nothing_but_an_export(file: Path, library: Library) 
     with pytest.raises(LibraryError, match="holds something else: give another file"):
         library.cache.export(picture)
     assert picture.read_bytes() == b"a picture"
+    table = file.with_name("sales.parquet")
+    pq.write_table(pa.table({"sold": [1, 2]}), table)
+    before = table.read_bytes()
+    with pytest.raises(LibraryError, match="holds something else: give another file"):
+        library.cache.export(table)
+    assert table.read_bytes() == before

@@ -64,15 +64,15 @@ def test_a_note_that_a_killed_writer_left_is_not_taken_for_the_next_ones(tmp_pat
     child.kill()
     note = (tmp_path / WRITER).read_text()
     assert str(process) in note
-    assert writing._told(tmp_path / WRITER) == "unknown process"
+    assert writing.told_writer(tmp_path / WRITER) == "unknown process"
 
 
 @pytest.mark.parametrize("text", ["", "12", "{", '{"process": "x"}', "\0" * 40])
 def test_a_damaged_note_names_nobody(tmp_path: Path, text: str) -> None:
     (tmp_path / WRITER).write_text(text)
-    assert writing._told(tmp_path / WRITER) == "unknown process"
+    assert writing.told_writer(tmp_path / WRITER) == "unknown process"
     with writer_lock(tmp_path, silent):
-        assert f"process {os.getpid()}, " in writing._told(tmp_path / WRITER)
+        assert f"process {os.getpid()}, " in writing.told_writer(tmp_path / WRITER)
     assert not (tmp_path / WRITER).exists()
 
 
@@ -87,7 +87,7 @@ def test_a_writer_on_another_machine_is_named_with_it(
 ) -> None:
     with writer_lock(tmp_path, silent):
         monkeypatch.setattr("platform.node", lambda: "elsewhere")
-        assert f"process {os.getpid()} on " in writing._told(tmp_path / WRITER)
+        assert f"process {os.getpid()} on " in writing.told_writer(tmp_path / WRITER)
 
 
 @pytest.mark.parametrize(

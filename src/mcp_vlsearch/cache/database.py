@@ -1,6 +1,7 @@
 """The SQLite file of a library: a connection per thread, transactions, errors that help."""
 
 import math
+import shlex
 import sqlite3
 import threading
 import time
@@ -14,7 +15,7 @@ from mcp_vlsearch.cache.migrating import migrate
 from mcp_vlsearch.cache.tables import Tables
 from mcp_vlsearch.errors import LibraryBusyError, LibraryError
 
-__all__ = ["EARTH_RADIUS_KM", "Database"]
+__all__ = ["EARTH_RADIUS_KM", "Database", "connect_to_read"]
 
 EARTH_RADIUS_KM: Final = 6371.0088
 """Mean radius (IUGG)."""
@@ -186,7 +187,7 @@ class _Session:
                 ":memory:", isolation_level=None, check_same_thread=False
             )
         else:
-            self.connection = _connect_to_read(path) if read_only else _connect(path, "mode=rwc")
+            self.connection = connect_to_read(path) if read_only else _connect(path, "mode=rwc")
         self.is_stand_in = path is None
         self.writing = False
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -221,22 +222,23 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(_LOOK_AGAIN)
 
 
-def _connect(path: Path, how: str) -> sqlite3.Connection:
+def _connect(path: Path, how: str, patience: float = _BUSY_SECONDS) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{how}",
         uri=True,
-        timeout=_BUSY_SECONDS,
+        timeout=patience,
         isolation_level=None,
         check_same_thread=False,  # close() may come from another thread
     )
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path, patience: float = _BUSY_SECONDS) -> sqlite3.Connection:
     """Connect even where readers can't leave their marks: in a folder that can't be written.
 
-    Nobody writes there, so the file is read as it lies, unless a log with more waits beside it.
+    Nobody writes there, so the file is read as it lies, unless a log with more waits beside it. Who
+    has locked it is waited for so many seconds. Raises :class:`sqlite3.Error`.
     """
-    connection = _connect(path, "mode=ro")
+    connection = _connect(path, "mode=ro", patience)
     try:
         connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
@@ -244,7 +246,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
         log = path.with_name(path.name + "-wal")
         if not _is_refused(error) or (log.exists() and log.stat().st_size):
             raise
-        return _connect(path, "mode=ro&immutable=1")
+        return _connect(path, "mode=ro&immutable=1", patience)
     return connection
 
 
@@ -278,7 +280,8 @@ def _explained(path: Path) -> Iterator[None]:
                 f"another process is writing to {path}: try again when it is done"
             ) from error
         if code in _ADVICE:
-            raise LibraryError(f"{path} {_ADVICE[code]}") from error
+            doctor = f"mcp-vlsearch doctor --fix --library {shlex.quote(str(path.parent))}"
+            raise LibraryError(f"{path} {_ADVICE[code].format(doctor=doctor)}") from error
         raise
 
 
@@ -290,6 +293,7 @@ _ADVICE: Final = {
     sqlite3.SQLITE_PERM: "can't be opened: make its folder readable and writable, or give another "
     "--library",
     sqlite3.SQLITE_IOERR: "can't be read or written: check that its disk works and has space",
-    sqlite3.SQLITE_NOTADB: "is not a database: move it away, or give another --library",
-    sqlite3.SQLITE_CORRUPT: "is damaged: move it away and index again",
+    sqlite3.SQLITE_NOTADB: "is not a database, or its beginning is damaged: run `{doctor}`, which "
+    "keeps it under another name, or give another --library",
+    sqlite3.SQLITE_CORRUPT: "is damaged: run `{doctor}`, which keeps what can still be read",
 }

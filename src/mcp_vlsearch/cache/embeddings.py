@@ -3,7 +3,7 @@
 import json
 import random
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -143,6 +143,19 @@ class Embeddings:
         }
         with self._database.write() as tables:
             tables.execute(_DESCRIBE, row)
+
+    def settle_model(self, is_elsewhere: Callable[[str], bool]) -> None:
+        """Have the model called as it is here, if it was at a path on another machine so far."""
+        query = "SELECT model FROM fingerprints WHERE fingerprint = ? AND encoder = ?"
+        named = self.fingerprint, self._encoder.name
+        with self._database.read() as connection:
+            row = connection.execute(query, named).fetchone()
+        if row and row[0] != self._encoder.model and is_elsewhere(row[0]):
+            with self._database.write() as tables:
+                tables.execute(
+                    "UPDATE fingerprints SET model = ? WHERE fingerprint = ?",
+                    (self._encoder.model, self.fingerprint),
+                )
 
     def publish(self, image_ids: Sequence[str], renew: bool = False) -> None:
         """Let images be found that have a vector and a file, under every fingerprint they have.

@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from mcp_vlsearch.cache import migrations
 from mcp_vlsearch.cache.tables import Migrations, Tables
 from mcp_vlsearch.errors import LibraryError
 
-__all__ = ["migrate"]
+__all__ = ["migrate", "state_of_steps"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,14 @@ def migrate(tables: Tables, *, read_only: bool) -> None:
         raise
     finally:
         tables.execute("PRAGMA foreign_keys = ON")
+
+
+def state_of_steps(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
+    """Return which steps a database has that this version does not know, and which it lacks."""
+    known = {step.__name__ for step in migrations.STEPS}
+    steps, tables = Migrations(_SET), Tables(connection, execute_plugins=False)
+    applied = {m.name for m in steps.applied(tables)}
+    return applied - known, known - applied
 
 
 def _folder(tables: Tables) -> str:

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from mcp_vlsearch.cli import (
     cache,
     demo,
+    doctor,
     duplicates,
     encoder,
     evaluate,
@@ -24,6 +25,7 @@ from mcp_vlsearch.cli import (
     storybook,
     webui,
 )
+from mcp_vlsearch.cli.examples import EXIT_CODES, epilog
 from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
 from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.private import keep_private
@@ -40,8 +42,8 @@ DEBUG: Final = "MCP_VLSEARCH_DEBUG"
 app = typer.Typer(
     name="mcp-vlsearch",
     help="Eyes for an assistant over your own pictures.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
@@ -52,12 +54,17 @@ app.command("status")(status.status)
 app.command("remove")(remove.remove)
 app.command("duplicates")(duplicates.duplicates)
 app.command("plugins")(plugins.plugins)
+app.command("doctor")(doctor.doctor)
 app.command("install")(install.install)
 app.command("demo")(demo.demo)
 app.command("storybook")(storybook.storybook)
 app.command("eval")(evaluate.evaluate)
 app.add_typer(cache.commands, name="cache")
 app.add_typer(encoder.commands, name="encoder")
+
+for _words, _group in (("", app), ("cache ", cache.commands), ("encoder ", encoder.commands)):
+    for _command in _group.registered_commands:
+        _command.epilog = epilog(f"{_words}{_command.name}")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,11 +1,13 @@
 """The demo's contact sheet: a row per query, with its hits, their captions and their scores."""
 
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from mcp_vlsearch.cli.interview import Answer
 from mcp_vlsearch.core.sheet import (
@@ -20,9 +22,13 @@ from mcp_vlsearch.core.sheet import (
     font,
     new_page,
 )
+from mcp_vlsearch.files import write_whole
 from mcp_vlsearch.types import Hit
 
-__all__ = ["draw_sheet"]
+__all__ = ["draw_sheet", "is_sheet"]
+
+_MADE_BY: Final = ("Software", "mcp-vlsearch demo")
+"""A text in the file, by which a sheet is known that a later demo may replace."""
 
 _MARGIN: Final = 28
 _QUERY: Final = 300
@@ -54,7 +60,21 @@ def draw_sheet(answers: Sequence[Answer], captions: Mapping[str, str], path: Pat
         for column, hit in enumerate(answer.hits):
             place = Box(_MARGIN + _QUERY + column * _CELL, top + 18, _PICTURE, _PICTURE)
             draw_cell(sheet, draw, _cell(hit, captions, answer), place, _LINES)
-    sheet.save(path)
+    made_by = PngInfo()
+    made_by.add_text(*_MADE_BY)
+    file = io.BytesIO()
+    sheet.save(file, "PNG", pnginfo=made_by)
+    write_whole(path, file.getvalue())
+
+
+def is_sheet(path: Path) -> bool:
+    """Say whether a file is a sheet that :func:`draw_sheet` has written."""
+    name, value = _MADE_BY
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            return bool(image.info.get(name) == value)
+    except (OSError, Image.DecompressionBombError):
+        return False
 
 
 def _draw_query(

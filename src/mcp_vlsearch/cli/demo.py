@@ -5,12 +5,13 @@ import json as jsonlib
 import os
 import random
 from collections.abc import Mapping, Sequence
+from os.path import lexists
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from mcp_vlsearch.cli.frame import print_json, settings_from
+from mcp_vlsearch.cli.frame import UsageError, print_json, settings_from
 from mcp_vlsearch.cli.interview import Answer, Kind, Question, interview
 from mcp_vlsearch.cli.options import ENCODING, WithJson, given_folder, only, takes
 from mcp_vlsearch.cli.progress import shown
@@ -36,16 +37,24 @@ def demo(
     ] = Path("demo"),
     count: Annotated[int, typer.Option(help="How many scenes.", min=len(_KINDS), max=10_000)] = 48,
     seed: Annotated[int, typer.Option(help="The same seed draws the same scenes.")] = 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a contact-sheet.png that no demo has drawn.")
+    ] = False,
     json: WithJson = False,
     flags: dict[str, Any],
 ) -> int:
     """Draw a gallery, index it, search it over MCP, and say if the right pictures come first."""
-    from mcp_vlsearch.cli.contact_sheet import draw_sheet
+    from mcp_vlsearch.cli.contact_sheet import draw_sheet, is_sheet
     from mcp_vlsearch.storybook import draw_gallery
 
     given = _given(out, flags)
     settings_from(given, environment={})  # what is wrong with them is best said before drawing
     pictures, sheet = out / "pictures", out / "contact-sheet.png"
+    if lexists(sheet) and not force and not is_sheet(sheet):
+        raise UsageError(
+            f"--out: {sheet} is not from an earlier demo: give another folder, or --force to "
+            "replace it"
+        )
     with shown() as report:
         meter = Meter(report, count, "drawing")
         workers = os.cpu_count() or 1
@@ -124,4 +133,5 @@ def _show(answers: Sequence[Answer], count: int, sheet: Path) -> None:
     typer.echo(
         f"{right} of {len(answers)} queries over MCP found their picture first, among {count}"
     )
+    typer.echo("relevance is judged against this library's own look-alikes, not by the score alone")
     typer.echo(f"contact sheet: {sheet}")

@@ -1,6 +1,5 @@
 """``search``: find pictures by text, by a picture, or by both together."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,12 +18,9 @@ from mcp_vlsearch.cli.options import (
     takes,
 )
 from mcp_vlsearch.cli.progress import working
-from mcp_vlsearch.errors import ImageError
-from mcp_vlsearch.files import write_whole
+from mcp_vlsearch.cli.written import Written, write_heat_maps, write_sheet
 
 if TYPE_CHECKING:
-    from mcp_vlsearch.core.library import Library
-    from mcp_vlsearch.core.progress import ProgressCallback
     from mcp_vlsearch.types import Filters, SearchResult
 
 __all__ = ["LeastRelevance", "filters_of", "search"]
@@ -84,6 +80,9 @@ def search(
             parser=given_path,
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Let --sheet and --explain replace files.")
+    ] = False,
     json: WithJson = False,
     filters: dict[str, Any],
     flags: dict[str, Any],
@@ -106,8 +105,9 @@ def search(
         "group_by_file": group,
     }
     with opened(flags) as library, working() as report:
-        if sheet is not None and sheet.exists() and library.knows(sheet):
-            raise UsageError(f"--sheet: {sheet} is a picture of this library: give another file")
+        written = Written(library, force)
+        if sheet is not None:
+            written.check(sheet, "--sheet")  # before the model is waited for
         if image is not None:
             result = library.search_by_image(image, text=text or "", report=report, **common)
         else:
@@ -119,30 +119,14 @@ def search(
                 **common,
             )
         if explain is not None:
-            _explain(library, text or "", result, explain, report)
+            write_heat_maps(written, text or "", result, explain, report)
         if sheet is not None:
-            _write_sheet(library, result, sheet)
+            write_sheet(written, result, sheet)
     if json:
         print_json(result)
     else:
         _show(result)
     return 0
-
-
-def _write_sheet(library: "Library", result: "SearchResult", file: Path) -> None:
-    hits = result.hits[:50]
-    if not hits:
-        note(f"no hits: {file} is not written")
-        return
-    remarks = [f"{hit.score:.3f} · {hit.relevance}" for hit in hits]
-    view = library.view([hit.image_id for hit in hits], remarks=remarks)
-    try:
-        write_whole(file, view.sheet)
-    except OSError as error:
-        raise UsageError(
-            f"--sheet: {file} can't be written ({error.strerror}): give another file"
-        ) from error
-    note(f"contact sheet: {file}")
 
 
 def filters_of(given: dict[str, Any]) -> "Filters":
@@ -171,42 +155,6 @@ def _near(text: str) -> dict[str, str]:
     if len(parts) != 3:
         raise UsageError(f"--near: give LAT,LON,KM, such as 48.86,2.35,5 (got {text!r})")
     return dict(zip(("latitude", "longitude", "km"), parts, strict=True))
-
-
-def _explain(
-    library: "Library", text: str, result: "SearchResult", folder: Path, report: "ProgressCallback"
-) -> None:
-    """Write a heat map for each hit, named by its rank and file."""
-    from mcp_vlsearch.core.progress import Progress
-
-    written = 0
-    for hit in result.hits:
-        report(Progress(hit.rank, len(result.hits), f"explaining hit {hit.rank}"))
-        name = f"{hit.rank:03d}-{_beginning(Path(hit.path).stem)}{_part(hit.part)}.jpg"
-        try:
-            found = library.explain_match(hit.image_id, text, report=report)
-        except ImageError as error:
-            note(f"hit {hit.rank} is not explained: {error}")
-            continue
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / name, found.jpeg)
-        except OSError as error:
-            raise UsageError(
-                f"--explain: {folder} can't be written into ({error.strerror}): give another folder"
-            ) from error
-        written += 1
-    note(f"{counted(written, 'heat map')} written to {folder}")
-
-
-def _part(part: str | None) -> str:
-    """Return what tells a page or a moment in a file's name, on every system."""
-    return f"-{part.replace('=', '-')}" if part else ""
-
-
-def _beginning(name: str, limit: int = 200) -> str:
-    """Return what fits into so many bytes; a file's name may have 255, with all that is added."""
-    return os.fsencode(name)[:limit].decode(errors="ignore")
 
 
 def _show(result: "SearchResult") -> None:

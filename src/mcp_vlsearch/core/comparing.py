@@ -30,7 +30,8 @@ class Comparison:
     """The outcome of scans against the catalog.
 
     ``scanned`` counts what is unchanged, to be read or among the failures, each path once; only
-    files of which some parts failed, ``partly``, are unchanged and among the failures.
+    files of which some parts failed, ``partly``, are unchanged and among the failures. ``unlisted``
+    are failures that the catalog does not have yet: links and names that lead to no file of it.
     """
 
     scanned: int = 0
@@ -39,6 +40,7 @@ class Comparison:
     to_read: list[ScannedFile] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    unlisted: list[Failure] = field(default_factory=list)
 
 
 class Comparer:
@@ -94,8 +96,16 @@ class Comparer:
         scan = Scan(path, recursive, self._roots.folders, count)
         missed = _merge(scan, self._listing.below(path, recursive), force, found)
         problems = sorted(scan.unreadable + scan.failures)
-        found.failures += [Failure(path=path, error=error) for path, error in problems]
+        failures = [Failure(path=path, error=error) for path, error in problems]
+        found.failures += failures
         found.scanned += len(problems)
+        for failure in failures:
+            known = missed.get(failure.path, _LAST)
+            if known[5] or _is_folder(failure.path):
+                continue  # what an image's file or a folder holds may be had again
+            missed.pop(failure.path, None)  # it is there, though not to be had
+            if known[4] != failure.error:
+                found.unlisted.append(failure)
         self._unreadable |= {path for path, _ in scan.unreadable}
         return set(missed)
 
@@ -163,6 +173,14 @@ def _sort(
         found.partly += known[5]
     else:
         found.unchanged += 1
+
+
+def _is_folder(path: str) -> bool:
+    """Say whether a path is a folder by itself, not by a link."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _is_gone(path: str, blind: Iterable[str]) -> bool:

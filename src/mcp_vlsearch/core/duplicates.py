@@ -1,8 +1,9 @@
 """Copies of pictures, one step a line: files of one content → near copies → groups → report."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from os.path import lexists
 from typing import TYPE_CHECKING, Final
 
@@ -70,9 +71,12 @@ def no_duplicates(request: DuplicateRequest) -> DuplicateReport:
 
 @dataclass(frozen=True)
 class _Group:
-    """Images that are copies, as rows, the one to keep first."""
+    """Images that are copies, the one to keep first, with their cosines to that one.
 
-    rows: NDArray[np.int64]
+    Of a file with parts it is one of its images.
+    """
+
+    similarity: Mapping[int, float]
     copies: int
     bytes_freed: int
 
@@ -100,31 +104,30 @@ class Duplicates:
         started = time.monotonic()
         index = self._space.index.current(report)
         inside = self._space.fence.seqs(self._fence) if self._fence else None
-        pictures = self._pictures(request.filters, inside)
+        passing = self._passing(request.filters, inside)
+        pictures = _allowed(self._originals.pictures(), passing)
+        parts = _allowed(self._originals.parts(), passing)
         near = self._near(pictures, Pushing(index, request.filters), inside, request, report)
         files = self._files_of(pictures)
-        groups = sorted(_groups(near, files), key=lambda group: -group.bytes_freed)
-        listed = self._listed(groups, near, request.top_k)
+        found = [*_groups(near, files), *self._groups_of_parted(parts)]
+        groups = sorted(found, key=lambda group: -group.bytes_freed)
         return DuplicateReport(
             threshold=request.threshold,
-            groups=listed,
+            groups=self._listed(groups, request.top_k),
             total_groups=len(groups),
             copies=sum(group.copies for group in groups),
             bytes_freed=sum(group.bytes_freed for group in groups),
-            searched_images=len(pictures),
+            searched_images=len(pictures) + len(parts),
             compared=int(near.compared.sum()),
             unread=len(self._book.unread),
             seconds=time.monotonic() - started,
         )
 
-    def _pictures(self, filters: Filters, inside: "Seqs | None") -> NDArray[np.void]:
-        pictures = self._originals.pictures()
+    def _passing(self, filters: Filters, inside: "Seqs | None") -> "list[Seqs]":
+        """Return what an image's seq must be in."""
         condition = compile_filters(filters)
         passing = None if condition is None else self._space.filtered.seqs(condition)
-        for allowed in (inside, passing):
-            if allowed is not None:
-                pictures = pictures[np.isin(pictures["seq"], allowed, assume_unique=True)]
-        return pictures
+        return [allowed for allowed in (inside, passing) if allowed is not None]
 
     def _near(
         self,
@@ -157,25 +160,28 @@ class Duplicates:
         files[is_here] = counts[np.searchsorted(seqs, pictures["seq"][is_here])]
         return files
 
-    def _listed(
-        self, groups: Sequence[_Group], near: NearCopies, top_k: int
-    ) -> list[DuplicateGroup]:
-        listed: list[DuplicateGroup] = []
-        for group in groups:
-            if len(listed) == top_k:
-                break
-            described = self._described(group, near)
-            if described is not None:
-                listed.append(described)
-        return listed
+    def _groups_of_parted(self, parts: NDArray[np.void]) -> Iterator[_Group]:
+        """Give documents and films in several files a group each: their bytes are the same."""
+        sources, first = np.unique(parts["source"], return_index=True)
+        copied = self._originals.copied(self._fence.folders if self._fence else None)
+        _, here, there = np.intersect1d(
+            sources, copied["source"], assume_unique=True, return_indices=True
+        )
+        for seq, row in zip(parts["seq"][first[here]].tolist(), copied[there], strict=True):
+            copies = int(row["files"]) - 1
+            yield _Group({seq: 1.0}, copies, copies * int(row["bytes"]))
 
-    def _described(self, group: _Group, near: NearCopies) -> DuplicateGroup | None:
+    def _listed(self, groups: Sequence[_Group], top_k: int) -> list[DuplicateGroup]:
+        described = (self._described(group) for group in groups)
+        return list(islice((group for group in described if group is not None), top_k))
+
+    def _described(self, group: _Group) -> DuplicateGroup | None:
         """Describe a group by the files that are there now; None if no copy is left."""
-        seqs = near.pictures["seq"][group.rows].tolist()
-        similarity = dict(zip(seqs, near.similarity[group.rows].tolist(), strict=True))
-        files = [file for file in self._originals.files(seqs) if self._is_there(file.path)]
-        files.sort(key=lambda f: (f.seq != seqs[0], -similarity[f.seq], f.mtime_ns, f.path))
-        if len(files) < 2 or files[0].seq != seqs[0]:
+        first, similarity = next(iter(group.similarity)), group.similarity
+        there = self._originals.files(list(similarity))
+        files = [file for file in there if self._is_there(file.path)]
+        files.sort(key=lambda f: (f.seq != first, -similarity[f.seq], f.mtime_ns, f.path))
+        if len(files) < 2 or files[0].seq != first:
             return None
         return DuplicateGroup(
             files=[
@@ -189,6 +195,12 @@ class Duplicates:
         return (self._fence is None or self._fence.of(path) is not None) and lexists(path)
 
 
+def _allowed(rows: NDArray[np.void], passing: "Sequence[Seqs]") -> NDArray[np.void]:
+    for allowed in passing:
+        rows = rows[np.isin(rows["seq"], allowed, assume_unique=True)]
+    return rows
+
+
 def _groups(near: NearCopies, files: NDArray[np.int64]) -> Iterator[_Group]:
     """Put together what has one kept picture, and give pictures in several files a group."""
     kept = np.where((near.kept < 0) & (files > 1), np.arange(len(files)), near.kept)
@@ -200,8 +212,9 @@ def _groups(near: NearCopies, files: NDArray[np.int64]) -> Iterator[_Group]:
     for together in np.split(rows, starts):
         sizes = near.pictures["bytes"][together]
         count = files[together]
+        seqs, similarity = near.pictures["seq"][together], near.similarity[together]
         yield _Group(
-            together,
+            dict(zip(seqs.tolist(), similarity.tolist(), strict=True)),
             copies=int(count.sum()) - 1,
             bytes_freed=int((sizes * count).sum() - sizes[0]),
         )

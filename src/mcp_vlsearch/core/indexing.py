@@ -25,6 +25,7 @@ from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.scan import ScannedFile
 from mcp_vlsearch.core.stages import Stages
+from mcp_vlsearch.pins import is_elsewhere
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import Failure, IndexReport
 
@@ -90,6 +91,9 @@ class Indexer:
         self._counts.unchanged += found.unchanged
         self._partly += found.partly
         self._found = found
+        if found.unlisted:
+            with self._stages("writing"):
+                self._catalog.put_files((one.path, _never_read(one)) for one in found.unlisted)
         self._process(found, force)
         removed = [path for path in found.gone if path not in self._moved_from]
         with self._stages("writing"):
@@ -125,6 +129,7 @@ class Indexer:
         if not found.to_read:
             return
         encoder = self._encoder.known(self._report)
+        self._embeddings.settle_model(is_elsewhere)
         meter = Meter(self._report, len(found.to_read), "indexing")
         meter.report()
         with closing(self._batches(found.to_read, encoder, force)) as batches:
@@ -246,6 +251,10 @@ class Indexer:
             with self._database.write():
                 self._catalog.forget(paths[start : start + _FORGET_FILES])
             self._report(Progress(start, len(paths), "forgetting files that are gone"))
+
+
+def _never_read(failure: Failure) -> FileRecord:
+    return FileRecord(size=0, mtime_ns=0, error=failure.error, retry=True)
 
 
 def _records(batch: Batch, known: dict[str, FileRecord]) -> list[tuple[str, FileRecord]]:

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +23,6 @@ Block = tuple[list[str], NDArray[np.float16]]
 _HERE_ONLY = {"encoder_url"}
 """Choices that say nothing on another machine."""
 
-_PARQUET: Final = b"PAR1"
-"""What a Parquet file begins with."""
-
 
 def export_vectors(
     spaces: Fingerprints, space: SpaceRecord, file: Path, report: ProgressCallback
@@ -39,7 +35,7 @@ def export_vectors(
     written = file.resolve()  # what a link leads to, not the link
     if written.exists() and not written.is_file():
         raise LibraryError(f"{file} is not a regular file: give another file")
-    if written.exists() and not _is_parquet_or_empty(written):
+    if written.exists() and not _is_export_or_empty(written):
         raise LibraryError(f"{file} is there and holds something else: give another file")
     if not written.parent.is_dir():
         raise LibraryError(
@@ -141,6 +137,11 @@ def _check_dim(database: Database, made: Description) -> None:
             )
 
 
-def _is_parquet_or_empty(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(len(_PARQUET)) in (_PARQUET, b"")
+def _is_export_or_empty(file: Path) -> bool:
+    if not file.stat().st_size:
+        return True
+    try:
+        with VectorFile(file):
+            return True
+    except LibraryError:
+        return False

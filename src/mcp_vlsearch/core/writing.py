@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.files import write_whole
 
-__all__ = ["LOCK", "WRITER", "writer_lock"]
+__all__ = ["LOCK", "WRITER", "told_writer", "writer_lock"]
 
 LOCK: Final = "writer.lock"
 WRITER: Final = "writer.json"
@@ -66,7 +66,9 @@ def writer_lock(library: Path, report: ProgressCallback) -> Iterator[None]:
             lock.acquire(timeout=_POLL)
             break
         except Timeout:
-            report(Progress(0, None, f"waiting for another writer ({_told(library / WRITER)})"))
+            report(
+                Progress(0, None, f"waiting for another writer ({told_writer(library / WRITER)})")
+            )
     try:
         _tell(library / WRITER)
         yield
@@ -85,7 +87,7 @@ def _tell(file: Path) -> None:
         write_whole(file, writer.model_dump_json())
 
 
-def _told(file: Path) -> str:
+def told_writer(file: Path) -> str:
     """Return who writes; a file of one that was killed says nothing about the next."""
     try:
         writer = _Writer.model_validate_json(file.read_text("utf-8"))
