@@ -16,7 +16,7 @@ from PIL import Image
 from mcp_vlsearch.cache.catalog import Catalog, FileRecord, ImageInfo
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.contracts import Encoder, Query
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.scan import ScannedFile
 from mcp_vlsearch.settings import Settings
@@ -74,11 +74,13 @@ def fill(
     files: Iterable[ScannedFile],
     vectors: Iterable[Vectors],
     info: Callable[[int], ImageInfo] = lambda _: PICTURE,
+    encoder: Encoder | None = None,
 ) -> None:
     """Let files below a root be known, each with an image and a vector, as if they were indexed.
 
     ``vectors`` gives blocks of rows, as many as there are files, or fewer; row 0 becomes seq 1.
-    ``info`` describes the image of a row. Nothing is opened: the files need not exist.
+    ``info`` describes the image of a row, ``encoder`` is whose vectors they are, of the class
+    :class:`Ready` by default. Nothing is opened: the files need not exist.
     """
     database = Database(folder / "library.db")
     catalog, rest, first = Catalog(database), iter(files), 0
@@ -89,7 +91,7 @@ def fill(
         records = (
             FileRecord(file.size, file.mtime_ns, i) for file, i in zip(some, ids, strict=True)
         )
-        embeddings = Embeddings(database, Ready(block.shape[1]))
+        embeddings = Embeddings(database, encoder or Ready(block.shape[1]))
         with database.write():
             for number, image_id in enumerate(ids, first):
                 catalog.put_image(image_id, info(number))

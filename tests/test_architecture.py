@@ -18,7 +18,7 @@ PACKAGE = Path(mcp_vlsearch.__file__).parent
 # From the ground up; a module may import its own layer's folder and what stands below it.
 LAYERS = (
     ("errors", "files", "formats", "gallery", "leaving", "memory", "private", "version", "wording"),
-    ("types", "copies"),
+    ("types", "copies", "logs"),
     ("settings",),
     ("pins", "clients"),
     ("contracts",),
@@ -182,6 +182,7 @@ def test_every_library_that_is_imported_is_a_declared_dependency() -> None:
         "faiss": "faiss_cpu",
         "pydantic_core": "pydantic",
         "grpc": "grpcio",
+        "pythonjsonlogger": "python_json_logger",
     }
     used = {name.split(".")[0] for path in MODULES for name in imports_of(path)}
     foreign = used - set(sys.stdlib_module_names) - {"mcp_vlsearch"}

@@ -172,6 +172,9 @@ class Settings(BaseModel):
         float,
         Field(gt=0, description="Seconds after which a tool answers, though its work goes on."),
     ] = 45
+    slow_call_seconds: Annotated[
+        float, Field(gt=0, description="Seconds from which on a tool call is logged as slow.")
+    ] = 10
 
     _flags: frozenset[str] = PrivateAttr(default=frozenset())
 

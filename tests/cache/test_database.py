@@ -222,7 +222,9 @@ def test_closing_closes_the_connections_of_all_threads(shelf: Shelf) -> None:
 def test_a_file_that_is_no_database_is_named(file: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"holiday pictures, do not delete" * 100)
-    with pytest.raises(LibraryError, match=r"library\.db is not a database, .*: move it away"):
+    with pytest.raises(
+        LibraryError, match=r"library\.db is not a database, .* `mcp-vlsearch doctor --fix"
+    ):
         Catalog(Database(file)).roots()
     assert file.read_bytes().startswith(b"holiday")
 

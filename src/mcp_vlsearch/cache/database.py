@@ -300,7 +300,7 @@ _ADVICE: Final = {
     sqlite3.SQLITE_PERM: "can't be opened: make its folder readable and writable, or give another "
     "--library",
     sqlite3.SQLITE_IOERR: "can't be read or written: check that its disk works and has space",
-    sqlite3.SQLITE_NOTADB: "is not a database, or its beginning is damaged: move it away and "
-    "index again, or give another --library",
+    sqlite3.SQLITE_NOTADB: "is not a database, or its beginning is damaged: run `{doctor}`, which "
+    "keeps it under another name, or give another --library",
     sqlite3.SQLITE_CORRUPT: "is damaged: run `{doctor}`, which keeps what can still be read",
 }

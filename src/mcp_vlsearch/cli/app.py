@@ -28,6 +28,7 @@ from mcp_vlsearch.cli import (
 from mcp_vlsearch.cli.examples import EXIT_CODES, epilog
 from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
 from mcp_vlsearch.leaving import leave
+from mcp_vlsearch.logs import set_up_logs
 from mcp_vlsearch.private import keep_private
 
 __all__ = ["app", "main", "run"]
@@ -81,8 +82,15 @@ def _common(
         bool,
         typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log all that is done, to stderr.")
+    ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log as JSON, a line for each event.")
+    ] = False,
 ) -> None:
     del version
+    set_up_logs(verbose=verbose, as_json=log_json)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import typer
 
 from mcp_vlsearch.cli.frame import settings_from
 from mcp_vlsearch.cli.options import ENCODING, INDEXING, only, takes
+from mcp_vlsearch.logs import tell_more
 
 __all__ = ["commands"]
 
@@ -27,6 +28,7 @@ def serve(
 ) -> int:
     """Hold the model once and serve it at /v1/embeddings."""
     del json
+    tell_more()
     settings = settings_from(flags)
     from mcp_vlsearch.server.encoder import serve_encoder
 

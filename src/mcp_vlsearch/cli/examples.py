@@ -23,6 +23,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "mcp-vlsearch duplicates",
         "mcp-vlsearch duplicates --folder ~/Pictures/2024 --threshold 0.9",
     ),
+    "doctor": ("mcp-vlsearch doctor", "mcp-vlsearch doctor --fix"),
     "plugins": ("mcp-vlsearch plugins",),
     "install": (
         "mcp-vlsearch install claude-desktop --root ~/Pictures",

@@ -18,6 +18,7 @@ __all__ = [
     "ENCODING",
     "FILTERS",
     "INDEXING",
+    "OF_CALLS",
     "PARTS",
     "REWRITING",
     "SETTINGS",
@@ -161,8 +162,14 @@ SETTINGS: Final[dict[str, object]] = {
     "call_seconds": _setting(
         float, "--call-seconds", "Seconds after which a tool answers, though its work goes on.", "N"
     ),
+    "slow_call_seconds": _setting(
+        float, "--slow-call-seconds", "Seconds from which on a tool call is logged as slow.", "N"
+    ),
 }
 """Flag by setting. Values are checked where settings are, so that every source is held alike."""
+
+OF_CALLS: Final = ("call_seconds", "slow_call_seconds")
+"""The settings that calls of tools alone look at."""
 
 INDEXING: Final = ("index", "index_kind", "milvus_uri", "milvus_token")
 """The settings that decide how vectors are found."""

@@ -10,6 +10,7 @@ import typer
 from mcp_vlsearch.cli.frame import note, settings_from
 from mcp_vlsearch.cli.options import SETTINGS, given_path, takes
 from mcp_vlsearch.errors import SettingsError
+from mcp_vlsearch.logs import tell_more
 
 if TYPE_CHECKING:
     from mcp_vlsearch.settings import Settings
@@ -45,6 +46,7 @@ def serve(
 ) -> int:
     """Run the MCP server; HTTP is at /mcp."""
     del json
+    tell_more()
     settings = settings_from(flags)
     if root:
         roots = (*settings.roots, *(folder.expanduser().absolute() for folder in root))

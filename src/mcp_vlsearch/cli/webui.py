@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import settings_from
-from mcp_vlsearch.cli.options import SETTINGS, given_path, takes
+from mcp_vlsearch.cli.options import OF_CALLS, SETTINGS, given_path, takes
 from mcp_vlsearch.cli.serve import check_settings
 
 __all__ = ["webui"]
 
 
-@takes(flags={name: option for name, option in SETTINGS.items() if name != "call_seconds"})
+@takes(flags={name: option for name, option in SETTINGS.items() if name not in OF_CALLS})
 def webui(
     *,
     root: Annotated[

@@ -1,7 +1,10 @@
 """The library's encoder: made in the background, waited for with progress, used in turn."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 
     from mcp_vlsearch.contracts import Heat, Prepared, Vectors
 
-__all__ = ["EncoderSlot", "prepared"]
+__all__ = ["Encoded", "EncoderSlot", "prepared"]
+
+logger = logging.getLogger(__name__)
 
 _HEARTBEAT = 1.0
 """Seconds between two reports while waiting; clients reset their time limits on each."""
@@ -34,6 +39,15 @@ def prepared(encoder: Encoder, image: "Image.Image") -> "Image.Image | Prepared"
     May be called from any thread.
     """
     return encoder.prepare(image) if isinstance(encoder, PreparingEncoder) else image
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """How much was encoded; ``known_queries`` are those whose vectors were still known."""
+
+    images: int
+    queries: int
+    known_queries: int
 
 
 class EncoderSlot:
@@ -63,6 +77,7 @@ class EncoderSlot:
         self._changed = threading.Condition()
         self._turns = Turns()
         self._texts = QueryCache(settings.query_instruction)
+        self._images = 0
 
     def warm_up(self) -> None:
         """Start making and loading the encoder in the background, unless that has begun."""
@@ -108,7 +123,10 @@ class EncoderSlot:
         is an encoder of another fingerprint by now.
         """
         encoder, turns = self._turn(report, fingerprint)
-        return turns.index(images, encoder.encode_images, encoder.batch_size)
+        vectors = turns.index(images, encoder.encode_images, encoder.batch_size)
+        with self._changed:
+            self._images += len(images)
+        return vectors
 
     def encode_queries(
         self, queries: Sequence[Query], report: ProgressCallback, fingerprint: str
@@ -156,6 +174,15 @@ class EncoderSlot:
             state=self._state,
         )
 
+    @property
+    def state(self) -> EncoderState:
+        """Where the encoder stands."""
+        return self._state
+
+    def encoded(self) -> Encoded:
+        """Say how much was encoded so far; never waits."""
+        return Encoded(self._images, self._texts.encoded, self._texts.hits)
+
     def _loading(self) -> str:
         is_default = self.settings.encoder == DEFAULT_ENCODER
         what = f"model {self.settings.model}" if is_default else f"encoder {self.settings.encoder}"
@@ -179,7 +206,17 @@ class EncoderSlot:
             if encoder is None:
                 encoder = self._make(number)
             if encoder is not None:
+                began = time.monotonic()
                 encoder.load()
+                seconds = time.monotonic() - began
+                logger.info(
+                    "%s loaded in %.1f s, in %s on %s",
+                    encoder.model,
+                    seconds,
+                    encoder.precision,
+                    encoder.device,
+                    extra={"seconds": round(seconds, 3)},
+                )
                 self._become(number, "ready", encoder)
         except VLSearchError as error:
             self._become(number, "failed", error=error)

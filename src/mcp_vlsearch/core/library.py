@@ -1,5 +1,6 @@
 """The facade that every face uses: open a library, index, search, look at its state, remove."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexReport, RemoveReport
 
 __all__ = ["Library"]
+
+logger = logging.getLogger(__name__)
 
 
 class Library(LibraryReader):
@@ -108,6 +111,7 @@ class Library(LibraryReader):
             forget_failed(self._database, self._catalog, new)
             settle(self.settings, self._encoder.settings, space.embeddings.fingerprint, spaces)
         space.index.settle(report)
+        _tell(result)
         return seen(result, self._catalog, self._fence())
 
     def remove(
@@ -164,3 +168,16 @@ class Library(LibraryReader):
     def _must_write(self) -> None:
         if self.settings.read_only:
             raise LibraryError("the library is read-only: unset READ_ONLY to change it")
+
+
+def _tell(report: IndexReport) -> None:
+    """Log what an index run did, in numbers."""
+    counts = report.model_dump(
+        include={"scanned", "added", "updated", "moved", "removed", "failed", "encoded"}
+    )
+    logger.info(
+        "indexed in %.1f s: %s",
+        report.seconds,
+        ", ".join(f"{count} {name}" for name, count in counts.items()),
+        extra={**counts, "seconds": round(report.seconds, 3)},
+    )

@@ -9,7 +9,7 @@ from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.failing import failures
 from mcp_vlsearch.contracts import Encoder
-from mcp_vlsearch.core.encoding import EncoderSlot
+from mcp_vlsearch.core.encoding import Encoded, EncoderSlot
 from mcp_vlsearch.core.following import followed
 from mcp_vlsearch.core.memo import Memo
 from mcp_vlsearch.core.mending import mended
@@ -19,7 +19,7 @@ from mcp_vlsearch.core.roots import Roots, real
 from mcp_vlsearch.core.spaces import SpaceSlot
 from mcp_vlsearch.core.thumbnails import Thumbnails
 from mcp_vlsearch.settings import Settings, load_settings
-from mcp_vlsearch.types import Failure, LibraryStatus
+from mcp_vlsearch.types import EncoderState, Failure, LibraryStatus
 
 __all__ = ["OpenLibrary"]
 
@@ -103,6 +103,14 @@ class OpenLibrary:
             self._encoder.status(),
             self._spaces.opened,
         )
+
+    def encoded(self) -> Encoded:
+        """Say how much was encoded since the library was opened."""
+        return self._encoder.encoded()
+
+    def encoder_state(self) -> EncoderState:
+        """Say where the encoder stands; neither waits nor asks the database."""
+        return self._encoder.state
 
     def failures(self, limit: int = 100) -> list[Failure]:
         """Return files that could not be read, wholly or in part, and why; by path, some of them.

@@ -29,6 +29,10 @@ class QueryCache:
         self._entries = entries
         self._vectors: OrderedDict[_Key, Vectors] = OrderedDict()
         self._lock = threading.Lock()
+        self.hits = 0
+        """Texts whose vectors were here."""
+        self.encoded = 0
+        """Queries that the encoder has seen."""
 
     def known(self, encoder: Encoder, queries: Sequence[Query]) -> "Vectors | None":
         """Return the vectors, shape (len(queries), dim), if all are here, else None."""
@@ -47,6 +51,8 @@ class QueryCache:
                     f"encoder {encoder.name!r} gave vectors of shape {encoded.shape} for "
                     f"{len(new)} queries of {encoder.dim} dimensions: report it to its author"
                 )
+            with self._lock:
+                self.encoded += len(new)
             for (identity, query), vector in zip(new.items(), encoded, strict=True):
                 found[identity] = vector
                 self._put(encoder, query, vector)
@@ -60,6 +66,7 @@ class QueryCache:
         with self._lock:
             if key in self._vectors:
                 self._vectors.move_to_end(key)
+                self.hits += 1
             return self._vectors.get(key)
 
     def _put(self, encoder: Encoder, query: Query, vector: "Vectors") -> None:

@@ -22,13 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.embeddings import STORED, are_unit
 from mcp_vlsearch.cache.salvaging import Salvage, open_damaged
+from mcp_vlsearch.cache.vectors import STORED, are_unit
 from mcp_vlsearch.core.progress import Progress, ProgressCallback, silent
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
 
-__all__ = ["Recovered", "recover", "recover_locked"]
+__all__ = ["Recovered", "recover"]
 
 _DATABASE: Final = "library.db"
 _BATCH: Final = 1000
@@ -94,25 +94,20 @@ def recover(library: Path, report: ProgressCallback = silent) -> Recovered:
     damaged = library / _DATABASE
     if not damaged.exists():
         raise LibraryError(f"{damaged} does not exist: index a folder into this library first")
+    new = library / f"{_DATABASE}.recovering"
     with writer_lock(library, report):
-        return recover_locked(damaged, report)
-
-
-def recover_locked(damaged: Path, report: ProgressCallback = silent) -> Recovered:
-    """Do what :func:`recover` does, where the caller has the library's lock."""
-    new = _beside(damaged, ".recovering")
-    _delete(new)
-    try:
-        with closing(Database(new)) as database:
-            made = _Recovery(damaged, database, report).run()
-        backup = _exchange(damaged, new)
-    except OSError as error:
-        raise LibraryError(
-            f"{damaged} can't be put aside ({error.strerror}): stop servers that use it, "
-            "free some space, and run it again"
-        ) from error
-    finally:
         _delete(new)
+        try:
+            with closing(Database(new)) as database:
+                made = _Recovery(damaged, database, report).run()
+            backup = _exchange(damaged, new)
+        except OSError as error:
+            raise LibraryError(
+                f"{damaged} can't be put aside ({error.strerror}): stop servers that use it, "
+                "free some space, and run it again"
+            ) from error
+        finally:
+            _delete(new)
     return made.model_copy(update={"backup": str(backup)})
 
 

@@ -7,6 +7,7 @@ same joins it, or gets what it came to meanwhile.
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
@@ -217,7 +218,7 @@ class Run(Generic[T]):
                 ended(self)
                 self.over.set()
 
-        threading.Thread(target=run, name="run").start()
+        threading.Thread(target=copy_context().run, args=(run,), name="run").start()
 
     def wait(self, report: ProgressCallback, seconds: float) -> None:
         """Wait for the end, with progress. Raises :class:`StillRunning` after so many seconds."""

@@ -21,6 +21,7 @@ from mcp_vlsearch.core.relevance import judge, reaches
 from mcp_vlsearch.core.requests import SearchRequest
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.spaces import OpenSpace
+from mcp_vlsearch.core.steps import step
 from mcp_vlsearch.errors import LibraryError
 from mcp_vlsearch.types import Filters, Hit, Relevance, SearchResult
 
@@ -47,15 +48,18 @@ class Searcher:
         Raises :class:`QueryError` for a request that excludes what it asks for, and
         :class:`LibraryError` if all pictures were indexed under other settings.
         """
-        index = self._space.index.current(report)
+        with step("reading the index"):
+            index = self._space.index.current(report)
         if not len(index):
             self._explain_emptiness()
-        wanted, unwanted = self._vectors(request, report)
+        with step("encoding the query"):
+            wanted, unwanted = self._vectors(request, report)
         inside = self._space.fence.seqs(self._roots) if self._roots else None
         total = len(index) if inside is None else len(inside)
         filtering = Pushing(index, request.filters)
-        allowed = self._allowed(filtering.rest, inside)
-        searched = filtering.count(allowed)
+        with step("filtering"):
+            allowed = self._allowed(filtering.rest, inside)
+            searched = filtering.count(allowed)
         reach = filtering.reach(searched)
         most = request.top_k + bool(request.given)
         towards = wanted if unwanted is None else turned_away(wanted, unwanted)
@@ -68,13 +72,16 @@ class Searcher:
             is_there = seqs >= 0
             return scores[is_there][:k], seqs[is_there][:k]
 
-        if request.group_by_file:
-            files = partial(self._catalog.parts.sources, besides=request.given)
-            scores, seqs = best_of_each_file(find, files, request.top_k, reach)
-        else:
-            scores, seqs = find(most)
-        relevances = judge(scores, self._space.sample.background(wanted, index))
-        hits = self._describe(scores, seqs, relevances, request.given)[: request.top_k]
+        with step("searching"):
+            if request.group_by_file:
+                files = partial(self._catalog.parts.sources, besides=request.given)
+                scores, seqs = best_of_each_file(find, files, request.top_k, reach)
+            else:
+                scores, seqs = find(most)
+        with step("judging"):
+            relevances = judge(scores, self._space.sample.background(wanted, index))
+        with step("describing"):
+            hits = self._describe(scores, seqs, relevances, request.given)[: request.top_k]
         return SearchResult(
             queries=list(request.phrasings),
             hits=[hit for hit in hits if reaches(hit.relevance, request.min_relevance)],

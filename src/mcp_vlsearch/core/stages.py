@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, get_args
 
+from mcp_vlsearch.core.steps import step
 from mcp_vlsearch.types import Profile, StageName, StageTime
 
 __all__ = ["Stages"]
@@ -46,7 +47,8 @@ class Stages:
         """Count the block's time as a stage's."""
         began = self._clock()
         try:
-            yield
+            with step(name):
+                yield
         finally:
             ended = self._clock()
             with self._lock:

@@ -6,19 +6,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import anyio
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp.server.stdio import stdio_server
-from mcp.types import CallToolResult, InputRequiredResult, TextContent, Tool
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    GetPromptResult,
+    InputRequiredResult,
+    TextContent,
+    Tool,
+)
 from pydantic import ValidationError
 
 from mcp_vlsearch import gallery
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.errors import PluginError, VLSearchError
 from mcp_vlsearch.plugins import available
+from mcp_vlsearch.server.calls import CallCounter, told
 from mcp_vlsearch.version import VERSION
 from mcp_vlsearch.wording import in_words, shown
 
@@ -91,6 +100,8 @@ class LibraryServer(MCPServer[Any]):
         )
         self._library = library
         self._warming: threading.Timer | None = None
+        self.counter: CallCounter | None = None
+        """Counts the calls, if anybody asks for their numbers."""
 
     async def list_tools(self) -> list[Tool]:
         """List the tools, and soon after load the model: the handshake is over by then."""
@@ -111,6 +122,15 @@ class LibraryServer(MCPServer[Any]):
 
         Raises :class:`ToolError` with one line that says what to do.
         """
+        known = name if self._tool_manager.get_tool(name) else "unknown"
+        request = context.request_id if context else None
+        slow = self._library.settings.slow_call_seconds
+        with told(known, arguments, request, slow, self.counter):
+            return await self._call(name, arguments, context)
+
+    async def _call(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
         self._refuse_unknown(name, arguments)
         try:
             return _compact(await super().call_tool(name, arguments, context))
@@ -127,6 +147,20 @@ class LibraryServer(MCPServer[Any]):
             if isinstance(cause, ValidationError):
                 raise ToolError(_one_line(_explain(cause))) from cause
             raise ToolError(_one_line(cause or error)) from cause
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[Any, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """Get a prompt of a plugin; raises MCPError, invalid parameters, for one that is not there.
+
+        The SDK takes that for a fault of the server, with a traceback in its log.
+        """
+        if self._prompt_manager.get_prompt(name) is None:
+            raise MCPError(INVALID_PARAMS, f"no prompt is called {name!r}: list the prompts first")
+        return await super().get_prompt(name, arguments, context)
 
     def _refuse_unknown(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Refuse tools that are not there, and arguments that one lacks: the SDK ignores those."""

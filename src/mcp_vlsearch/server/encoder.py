@@ -50,6 +50,14 @@ from mcp_vlsearch.server.listening import (
     run,
     say,
 )
+from mcp_vlsearch.server.metrics import (
+    HEALTH,
+    METRICS,
+    EncoderNumbers,
+    health,
+    new_registry,
+    scraped,
+)
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["encoder_app", "serve_encoder"]
@@ -102,8 +110,21 @@ def encoder_app(slot: EncoderSlot, settings: Settings, host: str, token: str | N
         Route("/target_size", _explained(host, service.target_size)),
         Route("/health", _explained(host, service.health)),
     ]
+    registry = new_registry()
+    registry.register(EncoderNumbers(slot.encoded))
+
+    async def metrics(_: HTTPRequest) -> Response:
+        return await scraped(registry)
+
+    async def healthz(_: HTTPRequest) -> Response:
+        return await health(lambda: slot.state)
+
+    routes += [
+        Route(METRICS, _explained(host, metrics)),
+        Route(HEALTH, _explained(host, healthz)),
+    ]
     app = Starlette(routes=routes)
-    return BearerToken(app, token) if token else app
+    return BearerToken(app, token, besides=(HEALTH,)) if token else app
 
 
 class _Service:

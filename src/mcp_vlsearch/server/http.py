@@ -1,5 +1,6 @@
 """MCP over streamable HTTP, fenced: loopback by default, a token beyond it."""
 
+import logging
 from typing import Final
 
 from mcp.server.transport_security import TransportSecuritySettings
@@ -19,10 +20,20 @@ from mcp_vlsearch.server.listening import (
     run,
     say,
 )
+from mcp_vlsearch.server.metrics import (
+    HEALTH,
+    CallMetrics,
+    EncoderNumbers,
+    LibraryNumbers,
+    Numbered,
+    new_registry,
+)
 from mcp_vlsearch.server.watching import in_background
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["http_app", "serve_http"]
+
+logger = logging.getLogger(__name__)
 
 _PATH: Final = "/mcp"
 _MAX_BODY: Final = MAX_BASE64 + 2**20
@@ -46,6 +57,7 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
     with listen(host, port) as listening, Library(settings) as library:
         token = settings.token or (None if is_loopback(host) else new_token())
         port = listening.getsockname()[1]
+        logger.info("the library is %s", settings.library)
         say(f"serving MCP at http://{bracketed(host)}:{port}{_PATH}; Ctrl-C stops it")
         app = http_app(library, host, token)
         with in_background(library):
@@ -56,14 +68,21 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
 def http_app(library: Library, host: str, token: str | None) -> ASGIApp:
     """Return the web application: MCP at ``/mcp``, for requests that know the token if any.
 
+    So is ``/metrics``; ``/healthz`` answers to everybody.
+
     Foreign Host and Origin headers are refused, and what one request may cost is bounded.
     """
-    app: ASGIApp = build_server(library).streamable_http_app(
+    server, registry = build_server(library), new_registry()
+    server.counter = CallMetrics(registry)
+    registry.register(LibraryNumbers(library.status))
+    registry.register(EncoderNumbers(library.encoded))
+    app: ASGIApp = server.streamable_http_app(
         streamable_http_path=_PATH,
         transport_security=_NO_SECOND_FENCE,
         max_request_body_size=_MAX_BODY,
     )
-    app = BearerToken(app, token) if token else app
+    app = Numbered(app, registry, library.encoder_state)
+    app = BearerToken(app, token, besides=(HEALTH,)) if token else app
     return KnownHosts(
         Bounded(
             app,

@@ -6,6 +6,7 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -56,13 +57,16 @@ def run(app: ASGIApp, listening: socket.socket) -> None:
 class BearerToken:
     """Lets only requests through that carry ``Authorization: Bearer <token>``."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, besides: Sequence[str] = ()) -> None:
+        """Guard an application but for the paths that are ``besides``."""
         self._app = app
+        self._besides = besides
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 to a request without the token."""
-        if scope["type"] == "http" and not self._allows(Headers(scope=scope)):
+        is_guarded = scope["type"] == "http" and scope["path"] not in self._besides
+        if is_guarded and not self._allows(Headers(scope=scope)):
             refusal = PlainTextResponse(
                 "a bearer token is needed: the one that the server printed or MCP_VLSEARCH_TOKEN\n",
                 status_code=401,

@@ -1,5 +1,6 @@
 """MCP over stdin and stdout."""
 
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,8 @@ from mcp_vlsearch.settings import Settings
 
 __all__ = ["serve_stdio"]
 
+logger = logging.getLogger(__name__)
+
 
 def serve_stdio(settings: Settings) -> None:
     """Serve one client on stdin and stdout until it closes stdin; the last call of a process.
@@ -33,6 +36,7 @@ def serve_stdio(settings: Settings) -> None:
     shares = settings.share == "auto" and settings.encoder != "remote"
     with Library(settings, SharedEncoder if shares else None) as library:
         server = build_server(library)
+        logger.info("serving MCP over stdio; the library is %s", settings.library)
         try:
             with in_background(library):
                 anyio.run(server.run_over_stdio, wire)

@@ -35,9 +35,6 @@ def integrity(file: Path, *, whole: bool) -> Check:
         if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             said = f"{file} can't be read ({problem})"
             return error(_NAME, said, "make it and its folder readable")
-        if code == sqlite3.SQLITE_NOTADB:  # perhaps another program's: nothing in it can be read
-            mend = f"move {file} away and run `mcp-vlsearch index`; pictures are not touched"
-            return error(_NAME, f"{file} is damaged ({problem})", mend)
         found = str(problem)
     if not found:
         return ok(_NAME, f"whole, {size / 2**20:.1f} MiB")
@@ -45,7 +42,9 @@ def integrity(file: Path, *, whole: bool) -> Check:
     if is_of_an_index(found):
         mend = "mcp-vlsearch doctor --fix, which makes its own indexes again from its tables"
         return error(_NAME, said, mend, can_fix=True)
-    mend = "mcp-vlsearch doctor --fix, which keeps what can still be read, and the damaged file"
+    mend = (
+        "mcp-vlsearch doctor --fix, which keeps all that can be read, and the damaged file beside"
+    )
     return error(_NAME, said, mend, can_fix=True)
 
 

@@ -58,7 +58,7 @@ def fixed(settings: Settings, checks: list[Check], report: ProgressCallback = si
     """Mend what can be mended, and return a line for each that says what was done, or why not."""
     done = []
     for check in checks:
-        if check.can_fix and check.state != "ok":
+        if check.can_fix and check.state != "ok" and not settings.read_only:
             try:
                 done.append(f"{check.name}: {fix(check.name, settings, report)}")
             except Exception as problem:  # of whatever kind; the others are still mended

@@ -16,12 +16,14 @@ from mcp_vlsearch.core.health.database import complaint, is_of_an_index
 from mcp_vlsearch.core.health.folder import DATABASE, unfinished
 from mcp_vlsearch.core.lookup import IndexSlot
 from mcp_vlsearch.core.progress import ProgressCallback
-from mcp_vlsearch.core.recovering import recover_locked
+from mcp_vlsearch.core.recovering import recover
 from mcp_vlsearch.core.writing import LOCK, WRITER
 from mcp_vlsearch.errors import LibraryBusyError, LibraryError
 from mcp_vlsearch.settings import Settings
 
 __all__ = ["FIXES", "fix"]
+
+_SHOWN: Final = 5
 
 Fix = Callable[[Settings, ProgressCallback], str]
 
@@ -31,6 +33,16 @@ def fix(name: str, settings: Settings, report: ProgressCallback) -> str:
 
     Raises :class:`LibraryBusyError` while a process writes to the library.
     """
+    with _alone(settings):
+        if name != "database" or _is_of_an_index(settings):
+            return FIXES[name](settings, report)
+    recovered = recover(settings.library, report)  # which takes the lock itself
+    lost = ", ".join(recovered.lost[:_SHOWN])
+    return f"{recovered}" + (f"; to be read again: {lost}" if lost else "")
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
     lock = FileLock(settings.library / LOCK, thread_local=False)
     try:
         lock.acquire(timeout=0)
@@ -39,9 +51,16 @@ def fix(name: str, settings: Settings, report: ProgressCallback) -> str:
             "a process is writing to the library: try again when it is done"
         ) from error
     try:
-        return FIXES[name](settings, report)
+        yield
     finally:
         lock.release()
+
+
+def _is_of_an_index(settings: Settings) -> bool:
+    try:
+        return is_of_an_index(complaint(settings.library / DATABASE, whole=True))
+    except sqlite3.Error:
+        return False
 
 
 def _lock(settings: Settings, report: ProgressCallback) -> str:
@@ -98,14 +117,8 @@ def _log(settings: Settings, report: ProgressCallback) -> str:
 
 
 def _database(settings: Settings, report: ProgressCallback) -> str:
-    """Make what SQLite keeps beside the tables again; of other damage, take what can be read."""
-    file = settings.library / DATABASE
-    try:
-        found = complaint(file, whole=True)
-    except sqlite3.Error as problem:
-        found = str(problem)
-    if not is_of_an_index(found):
-        return str(recover_locked(file, report))
+    """Make what SQLite keeps beside the tables again."""
+    del report
     with _connected(settings) as connection:
         connection.execute("REINDEX")
     return "the database's own indexes were made again from its tables"

@@ -1,0 +1,130 @@
+"""Many searches at once over HTTP, with and without indexing, beside one at a time.
+
+The built-in model storybook encodes texts that are all different, over a library of made vectors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._machine import describe
+from benchmarks._processes import memory
+from benchmarks._server import Answer, Caller, Running, prepared, running
+from benchmarks._tables import RESULTS, Cell, Table, progress, save
+
+__all__ = ["main"]
+
+COLUMNS = {
+    "way": "",
+    "searches": "d",
+    "lost": "d",
+    "p50, ms": ".0f",
+    "p95, ms": ".0f",
+    "p99, ms": ".0f",
+    "searches/s": ".1f",
+    "to alone": ".2f",
+    "indexed meanwhile": "d",
+    "RSS, MiB": ".0f",
+}
+
+
+async def alone(caller: Caller, count: int, name: str) -> tuple[list[Answer], float]:
+    """Search one after the other; return answers and seconds."""
+    began = time.perf_counter()
+    answers = [await _search(caller, name, number) for number in range(count)]
+    return answers, time.perf_counter() - began
+
+
+async def at_once(caller: Caller, count: int, name: str) -> tuple[list[Answer], float]:
+    """Search all at the same time; return answers and seconds."""
+    began = time.perf_counter()
+    answers = await asyncio.gather(*(_search(caller, name, n) for n in range(count)))
+    return answers, time.perf_counter() - began
+
+
+async def indexing(caller: Caller, count: int, folder: Path) -> tuple[list[Answer], float, int]:
+    """Search all at once while pictures are indexed; return also how many were, meanwhile."""
+    run = asyncio.create_task(caller.call("index_images", paths=[str(folder)]))
+    before = await _images(caller)
+    while (now := await _images(caller)) == before and not run.done():
+        await asyncio.sleep(0.05)
+    answers, seconds = await at_once(caller, count, "while indexing")
+    indexed = await _images(caller) - now
+    if run.done():
+        progress("indexing ended before the searches did: give more --pictures")
+    run.cancel()
+    return answers, seconds, indexed
+
+
+async def measured(server: Running, folder: Path, count: int) -> Table:
+    """Return the table of all ways."""
+    rows: list[list[Cell]] = []
+    async with Caller(server) as caller:
+        first = await _search(caller, "first", 0)
+        if first.result is None:
+            sys.exit(f"the first search failed: {first.why}")
+        answers, seconds = await alone(caller, count, "alone")
+        rate = count / seconds
+        rows.append(_row("one at a time, idle", answers, seconds, rate, 0, server))
+        progress("at once")
+        answers, seconds = await at_once(caller, count, "at once")
+        rows.append(_row("all at once, idle", answers, seconds, rate, 0, server))
+        progress("while indexing")
+        answers, seconds, indexed = await indexing(caller, count, folder)
+        rows.append(_row("all at once, indexing", answers, seconds, rate, indexed, server))
+    return Table(f"{count} searches by text over HTTP", COLUMNS, rows)
+
+
+def _row(
+    way: str, answers: Sequence[Answer], seconds: float, rate: float, indexed: int, server: Running
+) -> list[Cell]:
+    lost = [answer for answer in answers if answer.result is None]
+    for why in sorted({answer.why for answer in lost})[:5]:
+        progress(f"{way}: lost: {why}")
+    times = np.array([answer.seconds for answer in answers]) * 1000
+    p50, p95, p99 = (float(value) for value in np.percentile(times, (50, 95, 99)))
+    throughput = (len(answers) - len(lost)) / seconds
+    rss = memory(server.process).rss
+    counts: list[Cell] = [way, len(answers), len(lost), p50, p95, p99]
+    return [*counts, throughput, throughput / rate, indexed, rss]
+
+
+async def _search(caller: Caller, name: str, number: int) -> Answer:
+    return await caller.call("search_by_text", query=f"a red cat, {name} {number}")
+
+
+async def _images(caller: Caller) -> int:
+    answer = await caller.call("library_status")
+    assert answer.result is not None, answer.why
+    return int(answer.result["structuredContent"]["images"])
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Measure, print the table and write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--searches", type=int, default=500)
+    parser.add_argument("--rows", type=int, default=10_000, help="vectors in the library")
+    parser.add_argument("--pictures", type=int, default=3_000, help="to be indexed meanwhile")
+    parser.add_argument("--out", type=Path, default=RESULTS / "load.json")
+    options = parser.parse_args(given)
+    if sys.platform != "linux":
+        sys.exit("this benchmark reads memory from /proc, which only Linux has")
+    machine = describe()
+    with tempfile.TemporaryDirectory() as name:
+        progress("drawing pictures")
+        folder = prepared(Path(name), options.rows, options.pictures)
+        with running(Path(name) / "library", folder) as server:
+            table = asyncio.run(measured(server, folder, options.searches))
+    save(options.out, [table], machine, vars(options))
+
+
+if __name__ == "__main__":
+    main()
