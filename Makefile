@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Packs bundles for desktop assistants; npm keeps it in its own cache.
 MCPB := npm exec --yes --package=@anthropic-ai/mcpb@2.1.2 -- mcpb
 
-.PHONY: setup demo test check format mcpb clean
+.PHONY: setup demo test check conformance docs format mcpb clean
 
 setup: .venv/.installed
 
@@ -27,6 +27,13 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python -m pytest -n 2 --dist loadfile --index milvus -m end_to_end
+
+# Needs npm, which fetches Node 22; says so where that can't be.
+conformance: setup
+	$(BIN)/python -m tests.conformance
+
+docs: setup
+	$(BIN)/mkdocs build --strict
 
 format: setup
 	$(BIN)/ruff format .

@@ -222,18 +222,20 @@ def test_closing_closes_the_connections_of_all_threads(shelf: Shelf) -> None:
 def test_a_file_that_is_no_database_is_named(file: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"holiday pictures, do not delete" * 100)
-    with pytest.raises(LibraryError, match=r"library\.db is not a database: move it away"):
+    with pytest.raises(
+        LibraryError, match=r"library\.db is not a database, .* `mcp-vlsearch doctor --fix"
+    ):
         Catalog(Database(file)).roots()
     assert file.read_bytes().startswith(b"holiday")
 
 
-def test_a_damaged_database_says_to_index_again(file: Path) -> None:
+def test_a_damaged_database_says_how_it_is_recovered(file: Path) -> None:
     database = Database(file)
     Catalog(database).put_files((f"/{i}", FileRecord(1, 2, error="x")) for i in range(2000))
     database.close()
     whole = file.read_bytes()
     file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    with pytest.raises(LibraryError, match="damaged: move it away and index again"):
+    with pytest.raises(LibraryError, match="damaged: run `mcp-vlsearch doctor --fix --library "):
         Catalog(Database(file)).counts()
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from PIL import Image
 
-from mcp_vlsearch.core.health import environment
+from mcp_vlsearch.core.health import content, database, doctor, environment, folder
 from mcp_vlsearch.core.health.check import Check
 from tests.cli.conftest import Run
 
@@ -28,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(folder))
-    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME"):
+    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "OMP_NUM_THREADS"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(folder)
     return folder
@@ -63,6 +64,7 @@ def test_of_a_library_that_is_well_every_line_is_ok(examine: Examine, run: Run) 
     assert states(checks) == {}
     assert {"packages", "disk", "library", "database", "schema", "lock", "leftovers"} <= set(checks)
     assert {"roots", "failures", "index", "clients", "model", "encoder"} <= checks.keys()
+    assert {"python", "threads", "memory", "extras", "log", "settings", "files"} <= checks.keys()
     assert "4 more are read" in checks["index"].message
     lines = run("doctor").out.splitlines()
     assert all(line.startswith("ok ") for line in lines)
@@ -84,15 +86,19 @@ def test_a_file_in_place_of_the_library_is_told(examine: Examine, library: Path)
 
 
 @pytest.mark.usefixtures("indexed")
-def test_a_database_of_garbage_is_told_and_left_as_it_is(examine: Examine, library: Path) -> None:
+def test_a_database_of_garbage_is_told_and_kept_beside_a_new_one(
+    examine: Examine, library: Path
+) -> None:
     for name in ("library.db-wal", "library.db-shm"):
         (library / name).unlink(missing_ok=True)
-    (library / "library.db").write_bytes(b"garbage " * 1000)
+    garbage = b"garbage " * 1000
+    (library / "library.db").write_bytes(garbage)
     check = examine("--quick")["database"]
-    assert check.state == "error"
-    assert "away" in check.mend
-    examine("--fix", "--quick")
-    assert (library / "library.db").read_bytes() == b"garbage " * 1000
+    assert (check.state, check.can_fix) == ("error", True)
+    assert (library / "library.db").read_bytes() == garbage
+    assert examine("--fix", "--quick")["database"].state == "ok"
+    [kept] = library.glob("library.db.damaged-*")
+    assert kept.read_bytes() == garbage
 
 
 @pytest.mark.usefixtures("indexed")
@@ -131,8 +137,6 @@ def test_a_library_of_a_newer_version_is_told(examine: Examine, library: Path) -
 def test_a_locked_database_is_told_after_a_moment(
     examine: Examine, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mcp_vlsearch.core.health import database
-
     monkeypatch.setattr(database, "_PATIENCE", 0.05)
     with closing(sqlite3.connect(library / "library.db", isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = DELETE")
@@ -261,9 +265,10 @@ def test_a_model_that_is_not_here_is_told_without_network(
 
 
 def test_clients_that_start_what_is_not_there_or_another_library_are_told(
-    examine: Examine, run: Run, home: Path
+    examine: Examine, run: Run, home: Path, library: Path
 ) -> None:
     assert run("install", "cursor", "--yes").code == 0
+    library.mkdir()
     assert examine("--quick")["cursor"].state == "ok"
     file = home / ".cursor" / "mcp.json"
     text = file.read_text()
@@ -296,3 +301,187 @@ def test_a_quick_look_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("indexed")
+def test_an_index_of_the_database_that_lacks_rows_is_made_again(
+    examine: Examine, library: Path
+) -> None:
+    whole = "CREATE INDEX files_image ON files (image_id)"
+    with closing(sqlite3.connect(library / "library.db", isolation_level=None)) as connection:
+        connection.execute("DROP INDEX files_image")
+        connection.execute(f"{whole} WHERE image_id = 'nothing'")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'files_image'", (whole,))
+    check = examine()["database"]
+    assert check.state == "error"
+    assert check.can_fix
+    result = examine("--fix")["database"]
+    assert result.state == "ok"
+
+
+@pytest.mark.usefixtures("indexed")
+def test_rows_that_refer_to_nothing_are_found(examine: Examine, library: Path) -> None:
+    with closing(sqlite3.connect(library / "library.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("UPDATE entries SET image_id = 'nothing' WHERE seq = 1")
+    check = examine("--quick")["database"]
+    assert check.state == "error"
+    assert "refer to nothing" in check.message
+    assert examine("--quick", "--fix")["database"].state == "ok"
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_large_database_is_looked_through_only_where_there_is_time(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_LARGE", 0)
+    assert "not looked through" in examine("--quick")["database"].message
+    assert "whole" in examine()["database"].message
+
+
+def test_files_that_are_gone_are_forgotten_by_fix_and_their_vectors_stay(
+    examine: Examine, indexed: Path, library: Path
+) -> None:
+    def vectors() -> int:
+        with closing(sqlite3.connect(library / "library.db")) as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM embeddings").fetchone()[0])
+
+    before = vectors()
+    (indexed / "red.png").unlink()
+    check = examine()["files"]
+    assert (check.state, "red.png" in check.message) == ("warning", True)
+    assert states(examine("--fix")) == {}
+    assert vectors() == before == 4
+
+
+def test_a_root_that_is_unmounted_loses_nothing_by_fix(
+    examine: Examine, run: Run, indexed: Path
+) -> None:
+    away = indexed.rename(indexed.with_name("away"))
+    indexed.mkdir()
+    assert states(examine("--fix")) == {"roots": "warning"}
+    indexed.rmdir()
+    assert states(examine("--fix")) == {"roots": "warning"}
+    away.rename(indexed)
+    assert states(examine()) == {}
+    assert json.loads(run("status", "--json").out)["images"] == 4
+
+
+def test_files_that_are_new_are_told(examine: Examine, indexed: Path) -> None:
+    shutil.copy(indexed / "red.png", indexed / "new.png")
+    check = examine()["files"]
+    assert "1 files are new or changed" in check.message
+    assert check.mend == "mcp-vlsearch index"
+
+
+def test_a_root_that_can_not_be_read_is_told(
+    examine: Examine, indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, how: path != str(indexed) and access(path, how))
+    assert "can't be read" in examine("--quick")["roots"].message
+
+
+@pytest.mark.usefixtures("indexed")
+def test_settings_of_which_no_picture_has_a_vector_are_told(examine: Examine) -> None:
+    check = examine("--quick", "--encoder", "qwen3-vl", "--model", "storybook")["settings"]
+    assert check.state == "warning"
+    assert "4 have one of colours" in check.message
+
+
+def test_an_index_of_other_vectors_is_told(examine: Examine, stored: Path, library: Path) -> None:
+    with closing(sqlite3.connect(library / "library.db", isolation_level=None)) as connection:
+        rows = connection.execute("SELECT rowid, vector FROM embeddings ORDER BY rowid").fetchall()
+        vectors = [vector for _, vector in rows]
+        for (row, _), other in zip(rows, [*vectors[1:], vectors[0]], strict=True):
+            connection.execute("UPDATE embeddings SET vector = ? WHERE rowid = ?", (other, row))
+    assert stored.exists()
+    check = examine("--quick")["index"]
+    assert (check.state, check.can_fix) == ("error", True)
+    assert "other vectors" in check.message
+    assert "index" not in states(examine("--quick", "--fix"))
+
+
+@pytest.mark.usefixtures("stored")
+def test_an_index_that_lacks_much_is_told(
+    examine: Examine, run: Run, indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mcp_vlsearch.indexes.faiss import index
+
+    monkeypatch.setattr(content, "_MANY", 0)
+    monkeypatch.setattr(index, "_LEAST_TAIL", 10)
+    for position in range(3):
+        Image.new("RGB", (60, 60), (position, 9, 9)).save(indexed / f"{position}.png")
+    assert run("index").code == 0
+    assert "3 more must be read" in examine("--quick")["index"].message
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_long_log_is_written_into_the_database_by_fix(
+    examine: Examine, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(library / "library.db", isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE scratch (x)")
+        writer.execute("DROP TABLE scratch")
+        log = library / "library.db-wal"
+        assert log.stat().st_size > 0
+        monkeypatch.setattr(folder, "_LONG", 1)
+        assert states(examine("--quick")) == {"log": "warning"}
+        assert states(examine("--quick", "--fix")) == {}
+        assert log.stat().st_size == 0
+
+
+@pytest.mark.parametrize(("free", "state"), [(10 * 2**20, "error"), (500 * 2**20, "warning")])
+def test_a_full_disk_is_told(
+    free: int, state: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free))
+    assert examine("--quick")["disk"].state == state
+
+
+def test_a_download_for_which_there_is_no_room_is_an_error(
+    examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(5e9)))
+    check = examine("--quick")["model"]
+    assert (check.state, "about 4.3 GB" in check.message) == ("warning", True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(4e9)))
+    check = examine("--quick")["model"]
+    assert (check.state, "HF_HOME" in check.mend) == ("error", True)
+
+
+def test_a_variable_that_keeps_the_encoder_from_the_cores_is_told(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert "1 of its 8 cores" in examine("--quick")["threads"].message
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_check_that_breaks_is_a_line_and_the_others_go_on(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Check:
+        raise RuntimeError("no such thing")
+
+    for module, name in ((environment, "python"), (content, "roots"), (doctor, "clients")):
+        monkeypatch.setattr(module, name, broken)
+    checks = examine("--quick")
+    assert states(checks) == {"python": "error", "roots": "error", "clients": "error"}
+    assert checks["roots"].message == "RuntimeError: no such thing"
+
+
+def test_a_client_whose_library_is_not_there_is_told(
+    examine: Examine, run: Run, library: Path
+) -> None:
+    assert run("install", "cursor", "--yes").code == 0
+    check = examine("--quick")["cursor"]
+    assert (check.state, check.mend) == (
+        "warning",
+        f"mcp-vlsearch index FOLDER --library {library}",
+    )

@@ -118,6 +118,7 @@ def test_an_installed_wheel_serves_mcp_and_finds_pictures(
 
     async def talk() -> None:
         async with Client(server) as client:
+            assert client.server_info is not None
             assert client.server_info.version == PROJECT["version"]
             (page,) = (await client.read_resource("ui://mcp-vlsearch/gallery.html")).contents
             assert "<html" in str(page)

@@ -92,7 +92,12 @@ def test_the_bundle_allows_its_server_the_folders_that_were_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started: list[list[str]] = []
-    monkeypatch.setattr(cli, "main", lambda: started.append(sys.argv[1:]) or 0)
+
+    def main() -> int:
+        started.append(sys.argv[1:])
+        return 0
+
+    monkeypatch.setattr(cli, "main", main)
     monkeypatch.setattr(sys, "argv", ["server.py", "/a b", "/-c"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(BUNDLE / MANIFEST["server"]["entry_point"]), run_name="__main__")

@@ -79,6 +79,15 @@ async def test_a_cancelled_index_keeps_finished_batches_and_goes_on_when_called_
     assert len(encoder.encoded) == 5
 
 
+async def result_of(client: Client, tool: str, given: dict[str, Any]) -> Any:
+    """Call as an assistant does on a slow machine: again, while the answer says so."""
+    for _ in range(100):
+        result = await client.call_tool(tool, given)
+        if not (result.is_error and "call again" in error_of(result)):
+            break
+    return data_of(result)
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_long_index_answers_in_time_goes_on_and_is_waited_for_by_the_next_call(
@@ -106,7 +115,7 @@ async def test_a_long_index_answers_in_time_goes_on_and_is_waited_for_by_the_nex
         assert report["remaining"] == 3
         assert report["next_step"].startswith("still under way (indexing 2 of 5")
         given = {"image": str(pictures / "blue.png")}
-        found = data_of(await client.call_tool("search_by_image", given))
+        found = await result_of(client, "search_by_image", given)
         assert found["total_images"] == 2, "what is there can be searched"
         go_on.set()
         while not report["complete"]:

@@ -1,6 +1,8 @@
 """The SQLite file of a library: a connection per thread, transactions, errors that help."""
 
 import math
+import os
+import shlex
 import sqlite3
 import threading
 import time
@@ -163,13 +165,17 @@ class Database:
             raise LibraryError(
                 f"{self.path.parent} can't be made ({error.strerror}): give another --library"
             ) from error
-        session = self._opened(_Session(self.path, self._read_only))
+        session = self._opened(_Session(self.path, self._is_sealed()))
         self._migrated = True
         return session
 
+    def _is_sealed(self) -> bool:
+        """Whether the file is only read: as it was asked for, or as its disk has it."""
+        return self._read_only or not os.access(self.path.parent, os.W_OK)
+
     def _opened(self, session: "_Session") -> "_Session":
         if session.is_stand_in or not self._migrated:
-            migrate(session.tables, read_only=self._read_only)
+            migrate(session.tables, read_only=not session.is_stand_in and self._is_sealed())
         self._sessions.add(session)
         return session
 
@@ -186,7 +192,9 @@ class _Session:
                 ":memory:", isolation_level=None, check_same_thread=False
             )
         else:
-            self.connection = connect_to_read(path) if read_only else _connect(path, "mode=rwc")
+            self.connection = (
+                connect_to_read(path) if read_only else _connect(path, "mode=rwc", _BUSY_SECONDS)
+            )
         self.is_stand_in = path is None
         self.writing = False
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -279,7 +287,8 @@ def _explained(path: Path) -> Iterator[None]:
                 f"another process is writing to {path}: try again when it is done"
             ) from error
         if code in _ADVICE:
-            raise LibraryError(f"{path} {_ADVICE[code]}") from error
+            doctor = f"mcp-vlsearch doctor --fix --library {shlex.quote(str(path.parent))}"
+            raise LibraryError(f"{path} {_ADVICE[code].format(doctor=doctor)}") from error
         raise
 
 
@@ -291,6 +300,7 @@ _ADVICE: Final = {
     sqlite3.SQLITE_PERM: "can't be opened: make its folder readable and writable, or give another "
     "--library",
     sqlite3.SQLITE_IOERR: "can't be read or written: check that its disk works and has space",
-    sqlite3.SQLITE_NOTADB: "is not a database: move it away, or give another --library",
-    sqlite3.SQLITE_CORRUPT: "is damaged: move it away and index again",
+    sqlite3.SQLITE_NOTADB: "is not a database, or its beginning is damaged: run `{doctor}`, which "
+    "keeps it under another name, or give another --library",
+    sqlite3.SQLITE_CORRUPT: "is damaged: run `{doctor}`, which keeps what can still be read",
 }

@@ -5,26 +5,20 @@ import random
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from mcp_vlsearch.cache import removals
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.removals import Removals
+from mcp_vlsearch.cache.vectors import STORED, Maker, check_vectors
 from mcp_vlsearch.contracts import ImageFacts
-from mcp_vlsearch.errors import EncoderError
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["STORED", "Embeddings", "Maker", "are_unit"]
-
-# Half precision, as in the index: half the disk, and any cosine moves by less than 1e-4.
-STORED: Final = np.dtype("<f2")
-"""How a vector's numbers lie in the database."""
-
-_NORM_ERROR: Final = 1e-2
+__all__ = ["Embeddings"]
 
 _TRIES: Final = 4
 """Seqs looked up for each vector of a sample."""
@@ -45,27 +39,6 @@ _ENTRIES_AFTER: Final = f"""
     SELECT seq, vector FROM entries JOIN embeddings USING (image_id, fingerprint)
     WHERE entries.fingerprint = {_FINGERPRINT} AND seq > ? ORDER BY seq LIMIT ?
 """
-
-
-def are_unit(vectors: "Vectors") -> bool:
-    """Say whether all rows are of norm 1, as far as half precision tells; NaN never is."""
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))  # without a copy of the block
-    return bool((np.abs(norms - 1) < _NORM_ERROR).all())
-
-
-class Maker(Protocol):
-    """What is told of who makes the vectors of a fingerprint; any encoder tells it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def fingerprint(self) -> str: ...
 
 
 class Embeddings:
@@ -104,7 +77,7 @@ class Embeddings:
 
         Raises :class:`EncoderError` if the vectors are not what the encoder promises.
         """
-        self._check(len(image_ids), vectors)
+        check_vectors(self._encoder, len(image_ids), vectors)
         rows = [
             (image_id, self.fingerprint, row.tobytes())
             for image_id, row in zip(image_ids, vectors.astype(STORED), strict=True)
@@ -305,19 +278,6 @@ class Embeddings:
             WHERE entries.fingerprint = {_FINGERPRINT} LIMIT ?
         """
         return connection.execute(query, (json.dumps(seqs), self.fingerprint, count)).fetchall()
-
-    def _check(self, count: int, vectors: "Vectors") -> None:
-        expected = (count, self._encoder.dim)
-        if vectors.shape != expected:
-            raise EncoderError(
-                f"encoder {self._encoder.name!r} gave vectors of shape {vectors.shape} for "
-                f"{expected}: mend the plugin"
-            )
-        if not are_unit(vectors):
-            raise EncoderError(
-                f"encoder {self._encoder.name!r} gave vectors that are not finite or not of norm "
-                "1: try another precision or model"
-            )
 
     def _vectors(self, stored: bytes) -> "Vectors":
         vectors = np.frombuffer(stored, STORED).astype(np.float32).reshape(-1, self._encoder.dim)

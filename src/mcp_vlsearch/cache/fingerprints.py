@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mcp_vlsearch.cache.conditions import Condition, inside
 from mcp_vlsearch.cache.database import Database
-from mcp_vlsearch.cache.embeddings import STORED
+from mcp_vlsearch.cache.vectors import STORED
 
 __all__ = ["Fingerprints", "SpaceRecord"]
 

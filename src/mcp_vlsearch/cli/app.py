@@ -25,6 +25,7 @@ from mcp_vlsearch.cli import (
     storybook,
     webui,
 )
+from mcp_vlsearch.cli.examples import EXIT_CODES, epilog
 from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
 from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.logs import set_up_logs
@@ -42,8 +43,8 @@ DEBUG: Final = "MCP_VLSEARCH_DEBUG"
 app = typer.Typer(
     name="mcp-vlsearch",
     help="Eyes for an assistant over your own pictures.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
@@ -61,6 +62,10 @@ app.command("storybook")(storybook.storybook)
 app.command("eval")(evaluate.evaluate)
 app.add_typer(cache.commands, name="cache")
 app.add_typer(encoder.commands, name="encoder")
+
+for _words, _group in (("", app), ("cache ", cache.commands), ("encoder ", encoder.commands)):
+    for _command in _group.registered_commands:
+        _command.epilog = epilog(f"{_words}{_command.name}")
 
 
 def _print_version(wanted: bool) -> None:

@@ -133,4 +133,5 @@ def _show(answers: Sequence[Answer], count: int, sheet: Path) -> None:
     typer.echo(
         f"{right} of {len(answers)} queries over MCP found their picture first, among {count}"
     )
+    typer.echo("relevance is judged against this library's own look-alikes, not by the score alone")
     typer.echo(f"contact sheet: {sheet}")

@@ -22,7 +22,10 @@ _COLOURS: Final = {"ok": "green", "warning": "yellow", "error": "red"}
 def doctor(
     *,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Don't read the whole index, nor make the encoder.")
+        bool,
+        typer.Option(
+            "--quick", help="Leave out what takes longer: files, a large database, the encoder."
+        ),
     ] = False,
     fix: Annotated[
         bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")
@@ -45,7 +48,7 @@ def doctor(
         with working() as report:
             done = fixed(settings, checks, report)
         for line in done:
-            note(f"fixed {line}")
+            note(line)
         checks = list(_shown(examine(settings, quick=quick), json))
     return _result(DoctorReport(checks=checks, fixed=done), json)
 

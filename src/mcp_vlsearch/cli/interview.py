@@ -68,8 +68,10 @@ async def interview(
     given = {"paths": [str(pictures.absolute())]}
     try:
         async with Client(server) as client:
-            while not (await _call(client, "index_images", given, report))["complete"]:
+            while not (run := await _call(client, "index_images", given, report))["complete"]:
                 pass  # a call answers before its client may give up, and the work goes on
+            count = run["scanned"]
+            report(Progress(count, count, f"indexing {count} of {count}"))  # servers may skip it
             answers += [await _ask(client, question, report) for question in questions]
     except Exception as error:
         first = _first_of(error)

@@ -29,9 +29,7 @@ __all__ = [
     "takes",
 ]
 
-WithJson = Annotated[
-    bool, typer.Option("--json", help="Print the result as JSON, the same as the MCP tool's.")
-]
+WithJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def given_path(text: str | Path) -> Path:

@@ -1,12 +1,12 @@
 """Progress on stderr, and a Ctrl-C that lets the batch in flight finish."""
 
 import os
-import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from types import FrameType
 from typing import Final
 
@@ -96,16 +96,21 @@ def lines() -> ProgressCallback:
 
 
 class _Lines:
-    """Writes a line when the kind of work changes, and every few seconds."""
+    """Writes a line for each kind of work when it begins, every few seconds, and when it is done.
+
+    The kind is the first word: work of two kinds may take turns.
+    """
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._kind = ""
-        self._written = 0.0
+        self._written: dict[str, float] = {}
+        self._done: set[str] = set()
 
     def __call__(self, progress: Progress) -> None:
-        kind = re.split(r"\d", progress.message, maxsplit=1)[0]
-        now = time.monotonic()
-        if kind != self._kind or now - self._written >= _SECONDS_BETWEEN_LINES:
-            self._kind, self._written = kind, now
+        kind, now = progress.message.partition(" ")[0], time.monotonic()
+        is_done = bool(progress.total) and progress.done == progress.total
+        is_news = is_done and kind not in self._done
+        self._done = self._done | {kind} if is_done else self._done - {kind}
+        if is_news or now - self._written.get(kind, -inf) >= _SECONDS_BETWEEN_LINES:
+            self._written[kind] = now
             self._write(progress.message)

@@ -33,7 +33,7 @@ from mcp_vlsearch.core.pillow import MAX_DECODED_PIXELS, open_picture, too_large
 from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.formats import format_name
 
-__all__ = ["Decoded", "decode", "open_upright"]
+__all__ = ["Decoded", "decode", "open_upright", "within"]
 
 _LARGE: Final = 50_000_000
 """Pictures of more pixels are decoded one at a time, since each takes so much memory."""
@@ -241,3 +241,9 @@ def _readable() -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ImageError(f"the picture is damaged: {reason}; copy it again") from error
+
+
+def within(width: int, height: int, edge: int) -> tuple[int, int]:
+    """Return the size of a picture whose longest edge is at most ``edge``, never enlarged."""
+    scale = min(1.0, edge / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcp_vlsearch.core.decode import within
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.heatmap import MAX_SIDE, draw_heat_map
 from mcp_vlsearch.core.progress import ProgressCallback
@@ -42,14 +43,9 @@ def explain(
 
     Raises :class:`EncoderError` if the encoder can't say.
     """
-    shown = picture.resize(_within_bounds(*picture.size), reducing_gap=3.0)
+    shown = picture.resize(within(*picture.size, MAX_SIDE), reducing_gap=3.0)
     heat = encoder.explain(shown, vector, report, space.embeddings.fingerprint)
     known = space.embeddings.vector(image_id)
     score = None if known is None else float(known @ vector)
     caption = query if score is None else f"{score:.3f}  {query}"
     return Explanation(heat, score, draw_heat_map(shown, heat, caption))
-
-
-def _within_bounds(width: int, height: int) -> tuple[int, int]:
-    shrink = max(1.0, max(width, height) / MAX_SIDE)
-    return max(1, round(width / shrink)), max(1, round(height / shrink))

@@ -13,6 +13,7 @@ from mcp_vlsearch.core.keeping import Keeper
 from mcp_vlsearch.core.overview import seen
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.reading import LibraryReader
+from mcp_vlsearch.core.recovering import Recovered, recover
 from mcp_vlsearch.core.roots import new_root, refuse_other_files
 from mcp_vlsearch.core.runs import Runs, SoFar, nothing_done
 from mcp_vlsearch.core.spaces import settle
@@ -147,6 +148,17 @@ class Library(LibraryReader):
         seconds = time.monotonic() - started
         update = {"removed": len(gone), "seconds": seconds, "complete": True, "remaining": 0}
         return seen(done.model_copy(update=update), self._catalog, self._fence())
+
+    def recover(self, report: ProgressCallback = silent) -> Recovered:
+        """Put what can be read of a damaged database in its place, and close the library.
+
+        The damaged file is kept, under the name that the result tells, which also names the files
+        that the next index run reads again. Open the library anew after that. ``report`` may raise
+        :class:`CancelledError`; nothing has changed then. Raises :class:`LibraryError`.
+        """
+        self._must_write()
+        self.close()
+        return recover(self.settings.library, report)
 
     def close(self) -> None:
         """End what goes on in the background, and close the database."""

@@ -28,7 +28,7 @@ from mcp_vlsearch.types import IndexStatus
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs, Vectors
 
-__all__ = ["IndexSlot"]
+__all__ = ["IndexSlot", "is_of"]
 
 _BLOCK = 20_000
 """Vectors read from the cache at a time."""
@@ -157,7 +157,7 @@ class IndexSlot:
         index.refresh()
         if index.last_seq and not self._is_known:
             self._is_known = True
-            if not self._is_of_this_library(index):
+            if not is_of(index, self._embeddings):
                 logger.warning("the index does not fit the library, perhaps a copy: made anew")
                 self._begin_anew()
 
@@ -168,26 +168,27 @@ class IndexSlot:
         else:
             self._index = self._make()
 
-    def _is_of_this_library(self, index: VectorIndex) -> bool:
-        """Say whether the index holds what the library does, as far as some rows can tell.
-
-        It does not if the database was replaced by an older copy: then it knows rows that were
-        never there, or others under their seqs.
-        """
-        seq, removal = self._embeddings.newest()
-        if index.last_seq > seq or index.last_removal > removal:
-            return False
-        last = index.last_seq - np.arange(_PROBES)
-        anywhere = np.random.default_rng().integers(1, index.last_seq + 1, _PROBES)
-        seqs, vectors = self._embeddings.some(np.concatenate([last, anywhere]))
-        for seq, vector in zip(seqs, vectors, strict=True):
-            scores, found = index.search(vector[None], 1, np.array([seq]))
-            if found[0, 0] != seq or not scores[0, 0] > _SAME:
-                return False
-        return True
-
     def _add(self, seqs: "Seqs", vectors: "Vectors") -> None:
         if isinstance(self._index, FilteringIndex):
             self._index.add(seqs, vectors, self._embeddings.facts(seqs))
         else:
             self._index.add(seqs, vectors)
+
+
+def is_of(index: VectorIndex, embeddings: Embeddings) -> bool:
+    """Say whether an index holds what a library does, as far as some rows can tell.
+
+    It does not if the database was replaced by an older copy: then it knows rows that were
+    never there, or others under their seqs.
+    """
+    seq, removal = embeddings.newest()
+    if index.last_seq > seq or index.last_removal > removal:
+        return False
+    last = index.last_seq - np.arange(_PROBES)
+    anywhere = np.random.default_rng().integers(1, index.last_seq + 1, _PROBES)
+    seqs, vectors = embeddings.some(np.concatenate([last, anywhere]))
+    for seq, vector in zip(seqs, vectors, strict=True):
+        scores, found = index.search(vector[None], 1, np.array([seq]))
+        if found[0, 0] != seq or not scores[0, 0] > _SAME:
+            return False
+    return True

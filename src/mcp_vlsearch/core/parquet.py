@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mcp_vlsearch.cache.embeddings import are_unit
+from mcp_vlsearch.cache.vectors import are_unit
 from mcp_vlsearch.errors import LibraryError, MissingExtraError
 from mcp_vlsearch.settings import OF_A_MODEL, Settings
 

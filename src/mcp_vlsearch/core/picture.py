@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
+    "IMAGE_ID",
     "MAX_BASE64",
     "GivenPicture",
     "find_picture",
     "first_part",
+    "not_here",
     "open_known",
     "open_part",
     "read_known",
@@ -31,7 +33,9 @@ __all__ = [
 MAX_BASE64: Final = 64 * 2**20
 """Characters of base64 at most: pictures of 48 MiB."""
 
-_IMAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
+IMAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
+"""What an image is named by."""
+
 _DATA_URI: Final = re.compile(r"data:(?:image/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 _OTHER_URI: Final = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\s-]{64,}={0,2}\s*")
@@ -56,9 +60,9 @@ def find_picture(
     given = given.strip()
     if not given:
         raise QueryError("no picture given: give a path under a root, an image_id or base64")
-    if _IMAGE_ID.fullmatch(given):
+    if IMAGE_ID.fullmatch(given):
         if not catalog.has_image(given) or not _is_inside(given, catalog, fence):
-            raise QueryError(f"no image {given} in this library: search for it again")
+            raise not_here(given)
         return GivenPicture(given, None)
     if match := _DATA_URI.match(given):
         return _from_base64(given[match.end() :])
@@ -76,6 +80,11 @@ def find_picture(
         return GivenPicture(first_part(path, roots, catalog), None)
     data = read_file(path, roots.allows)
     return GivenPicture(image_id(data), data)
+
+
+def not_here(given: str) -> QueryError:
+    """Return what is said of an image's id under which there is none."""
+    return QueryError(f"no image {given} in this library: search for it again")
 
 
 def open_known(digest: str, roots: Roots, catalog: Catalog) -> "Image.Image":

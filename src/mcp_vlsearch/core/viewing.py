@@ -1,7 +1,6 @@
 """Pictures to look at: found below the roots, upright and small, on one sheet or one by one."""
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,10 +12,10 @@ from typing import Final, Literal
 from PIL import Image
 
 from mcp_vlsearch.cache.catalog import Catalog
-from mcp_vlsearch.core.decode import decode
+from mcp_vlsearch.core.decode import decode, within
 from mcp_vlsearch.core.digest import image_id, read_file
 from mcp_vlsearch.core.parted import is_parted
-from mcp_vlsearch.core.picture import first_part, open_part
+from mcp_vlsearch.core.picture import IMAGE_ID, first_part, not_here, open_part
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, Cell, draw_grid, fitting_jpeg
@@ -29,7 +28,6 @@ Layout = Literal["sheet", "single"]
 
 MAX_IMAGES: Final = 50
 
-_IMAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
 _PIXELS_A_BYTE: Final = 7
 """Of photographs, at the quality that they are first tried with, about."""
 _FEW: Final = 6
@@ -151,7 +149,7 @@ class Viewer:
         size = next((size for size in SIZES if size >= edge), None)
         if size and one.image_id and (small := self._thumbnails.get(one.image_id, size)):
             return small
-        image, picture = self._decoded(one, lambda w, h: _within(w, h, size or edge))
+        image, picture = self._decoded(one, lambda w, h: within(w, h, size or edge))
         if size:
             self._thumbnails.put(image, size, picture)
         return picture
@@ -178,11 +176,11 @@ class Viewer:
     def _find(self, given: str) -> _Wanted:
         """Return what a caller means by an image's id or a path; never raises."""
         given = given.strip()
-        if not _IMAGE_ID.fullmatch(given):
+        if not IMAGE_ID.fullmatch(given):
             return self._file(given)
         paths = tuple(path for path in self._catalog.paths_of(given) if self._roots.of(path))
         if not paths:
-            return _Wanted(given, error=f"no image {given} in this library: search for it again")
+            return _Wanted(given, error=str(not_here(given)))
         part = self._catalog.parts.part(given)
         name = Path(paths[0]).name
         return _Wanted(f"{name} ({part})" if part else name, given, paths)
@@ -204,12 +202,6 @@ class Viewer:
             if record and (record.size, record.mtime_ns) == (status.st_size, status.st_mtime_ns):
                 return record.image_id
         return None
-
-
-def _within(width: int, height: int, edge: int) -> tuple[int, int]:
-    """Return the size of a picture whose longest edge is at most ``edge``, never enlarged."""
-    scale = min(1.0, edge / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _fail(images: Sequence[ViewedImage]) -> None:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.errors import LibraryError
 from mcp_vlsearch.files import write_whole
 
 __all__ = ["LOCK", "WRITER", "told_writer", "writer_lock"]
@@ -58,7 +59,8 @@ class _Writer(BaseModel):
 def writer_lock(library: Path, report: ProgressCallback) -> Iterator[None]:
     """Hold the library's lock; wait with progress while another process or thread has it.
 
-    The operating system frees it when its holder ends, however that ends.
+    The operating system frees it when its holder ends, however that ends. Raises
+    :class:`LibraryError` where nothing can be written.
     """
     lock = FileLock(library / LOCK, thread_local=False)
     while True:
@@ -69,6 +71,11 @@ def writer_lock(library: Path, report: ProgressCallback) -> Iterator[None]:
             report(
                 Progress(0, None, f"waiting for another writer ({told_writer(library / WRITER)})")
             )
+        except OSError as error:
+            raise LibraryError(
+                f"{library} can't be written ({error.strerror}): make it writable and see that its "
+                "disk has space, or give another --library"
+            ) from error
     try:
         _tell(library / WRITER)
         yield

@@ -6,13 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import anyio
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp.server.stdio import stdio_server
-from mcp.types import CallToolResult, InputRequiredResult, TextContent, Tool
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    GetPromptResult,
+    InputRequiredResult,
+    TextContent,
+    Tool,
+)
 from pydantic import ValidationError
 
 from mcp_vlsearch import gallery
@@ -139,6 +147,20 @@ class LibraryServer(MCPServer[Any]):
             if isinstance(cause, ValidationError):
                 raise ToolError(_one_line(_explain(cause))) from cause
             raise ToolError(_one_line(cause or error)) from cause
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[Any, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """Get a prompt of a plugin; raises MCPError, invalid parameters, for one that is not there.
+
+        The SDK takes that for a fault of the server, with a traceback in its log.
+        """
+        if self._prompt_manager.get_prompt(name) is None:
+            raise MCPError(INVALID_PARAMS, f"no prompt is called {name!r}: list the prompts first")
+        return await super().get_prompt(name, arguments, context)
 
     def _refuse_unknown(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Refuse tools that are not there, and arguments that one lacks: the SDK ignores those."""

@@ -60,6 +60,9 @@ def _check(
         said = f"{name!r} in {file} starts {command}, which is not there"
         return error(client.name, said, again)
     library = Path(library_of(server) or default).expanduser().absolute()
+    if not library.is_dir():
+        said = f"{name!r} in {file} searches {library}, where there is no library yet"
+        return warning(client.name, said, f"mcp-vlsearch index FOLDER --library {library}")
     if library != settings.library:
         return warning(client.name, f"{name!r} in {file} searches the library {library}", again)
     return ok(client.name, f"{name!r} in {file}")

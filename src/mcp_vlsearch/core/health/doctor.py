@@ -26,19 +26,20 @@ def examine(settings: Settings, *, quick: bool = False) -> Iterator[Check]:
     """
     with suppress(SettingsError):
         settings = follow_pin(settings)
-    yield environment.python()
-    yield environment.packages(settings)
-    yield environment.extras()
-    yield environment.memory()
+    yield _safely("python", environment.python)
+    yield _safely("packages", lambda: environment.packages(settings))
+    yield _safely("extras", environment.extras)
+    yield _safely("threads", environment.threads)
+    yield _safely("memory", environment.memory)
     yield _safely("disk", lambda: folder.disk(settings))
-    place = folder.library(settings)
+    place = _safely("library", lambda: folder.library(settings))
     yield place
     database = Database(settings.library / folder.DATABASE, read_only=True)
     try:
         if place.state != "error" and database.path.exists():
             yield from _of_the_library(settings, database, quick)
-        yield from clients(settings, _default_library())
-        model = environment.checkpoint(settings)
+        yield from _each_safely("clients", lambda: clients(settings, _default_library()))
+        model = _safely("model", lambda: environment.checkpoint(settings))
         yield model
         if not quick and model.state == "ok":
             yield _safely("encoder", lambda: encoder(settings, database))
@@ -57,38 +58,47 @@ def fixed(settings: Settings, checks: list[Check], report: ProgressCallback = si
     """Mend what can be mended, and return a line for each that says what was done, or why not."""
     done = []
     for check in checks:
-        if check.can_fix and check.state != "ok":
+        if check.can_fix and check.state != "ok" and not settings.read_only:
             try:
                 done.append(f"{check.name}: {fix(check.name, settings, report)}")
-            except (VLSearchError, OSError) as problem:
+            except Exception as problem:  # of whatever kind; the others are still mended
                 done.append(f"{check.name}: not mended: {problem}")
     return done
 
 
 def _of_the_library(settings: Settings, database: Database, quick: bool) -> Iterator[Check]:
-    whole = integrity(database.path)
+    whole = _safely("database", lambda: integrity(database.path, whole=not quick))
     yield whole
     yield _safely("lock", lambda: folder.lock(settings))
+    yield _safely("log", lambda: folder.log(settings))
     yield _safely("leftovers", lambda: folder.leftovers(settings))
     if whole.state != "ok":
         return
-    steps = schema(database.path)
+    steps = _safely("schema", lambda: schema(database.path))
     yield steps
     if steps.state != "ok":
         return
+    yield _safely("settings", lambda: content.spaces(settings, database))
     yield _safely("roots", lambda: content.roots(settings, database))
+    if not quick:
+        yield _safely("files", lambda: content.files(settings, database))
     yield _safely("failures", lambda: content.failed(database))
     yield _safely("index", lambda: content.index(settings, database, whole=not quick))
 
 
 def _safely(name: str, look: Callable[[], Check]) -> Check:
     """Make a check; what it runs into is what it finds."""
+    return next(_each_safely(name, lambda: iter((look(),))))
+
+
+def _each_safely(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """Make checks up to one that runs into something, which is then what it finds."""
     try:
-        return look()
+        yield from look()
     except VLSearchError as problem:
-        return error(name, str(problem), "do what the line says")
+        yield error(name, str(problem), "do what the line says")
     except Exception as problem:  # a plugin may raise anything, and the other checks go on
-        return error(name, f"{type(problem).__name__}: {problem}", "report it with this line")
+        yield error(name, f"{type(problem).__name__}: {problem}", "report it with this line")
 
 
 def _default_library() -> Path:

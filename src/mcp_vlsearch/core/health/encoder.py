@@ -1,5 +1,7 @@
 """What the encoder would run as. It is made for that, which imports torch, but reads no weights."""
 
+import sys
+
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.core.following import followed
 from mcp_vlsearch.core.health.check import Check, ok
@@ -14,4 +16,6 @@ def encoder(settings: Settings, database: Database) -> Check:
     made = mended(None)(followed(settings, database))
     chosen = ", chosen by auto" if settings.precision == "auto" else ""
     said = f"{made.precision}{chosen} on {made.device}, {made.dim} dimensions"
+    if "torch" in sys.modules:
+        said += " (telling it took importing torch; --quick leaves it out)"
     return ok("encoder", said)

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from mcp_vlsearch.memory import free_main_memory
 from mcp_vlsearch.settings import BUILT_IN_MODEL, DEFAULT_ENCODER, Settings
 from mcp_vlsearch.version import VERSION
 
-__all__ = ["checkpoint", "extras", "memory", "packages", "python"]
+__all__ = ["checkpoint", "extras", "memory", "packages", "python", "threads"]
 
 _PACKAGES: Final = ("mcp", "numpy", "pillow", "torch", "transformers", "faiss-cpu", "faiss-gpu")
 _NEEDED: Final = {
@@ -24,6 +25,11 @@ _NEEDED: Final = {
     ("index", "milvus"): ("pymilvus",),
 }
 _EXTRA: Final = {"pymilvus": "milvus"}
+_DOWNLOADS: Final = {
+    "Qwen/Qwen3-VL-Embedding-2B": 4.3e9,
+    "Qwen/Qwen3-VL-Embedding-8B": 16e9,
+}
+"""Bytes that the hub has of a model, as docs/models.md says them."""
 _LITTLE: Final = 2**30
 """Bytes of free memory with which no model of two thousand million weights is loaded."""
 
@@ -31,6 +37,17 @@ _LITTLE: Final = 2**30
 def python() -> Check:
     """Say what runs this."""
     return ok("python", f"{platform.python_version()} on {platform.platform()}, {VERSION}")
+
+
+def threads() -> Check:
+    """Say how many cores there are, and whether a variable keeps the encoder from them."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given) < cores:
+        said = f"OMP_NUM_THREADS={given} lets a CPU encode with {given} of its {cores} cores"
+        return warning("threads", said, "unset OMP_NUM_THREADS where the program is started")
+    return ok("threads", f"{cores} cores")
 
 
 def packages(settings: Settings) -> Check:
@@ -87,9 +104,20 @@ def checkpoint(settings: Settings) -> Check:
     if any(_is_whole(folder) for folder in _folders(snapshots)):
         return ok(name, f"{settings.model}, in {_hub_cache()}")
     state = "here only in part" if any(_folders(snapshots)) else "not on this machine yet"
+    return _to_be_fetched(settings.model, state)
+
+
+def _to_be_fetched(model: str, state: str) -> Check:
+    """Say how much will be fetched, and whether there is room for it."""
+    size, cache = _DOWNLOADS.get(model), _hub_cache()
+    free = shutil.disk_usage(next(f for f in (cache, *cache.parents) if f.is_dir())).free
+    said = f"{model} is {state}" + (f": about {size / 1e9:.1f} GB to download" if size else "")
+    if size and free < size:
+        said += f", and {cache} has room for {free / 1e9:.1f} GB"
+        return error("model", said, "free space there, or set HF_HOME to a folder on a larger disk")
     return warning(
-        name,
-        f"{settings.model} is {state}",
+        "model",
+        said,
         "connect to a network: the next `mcp-vlsearch index` fetches it; or give --model a folder",
     )
 

@@ -16,7 +16,7 @@ from mcp_vlsearch.core.thumbnails import FOLDER
 from mcp_vlsearch.core.writing import LOCK, WRITER, told_writer
 from mcp_vlsearch.settings import Settings
 
-__all__ = ["DATABASE", "disk", "is_locked", "leftovers", "library", "lock", "unfinished"]
+__all__ = ["DATABASE", "disk", "is_locked", "leftovers", "library", "lock", "log", "unfinished"]
 
 DATABASE: Final = "library.db"
 
@@ -25,6 +25,8 @@ _BESIDE: Final = re.compile(r".+\.[0-9a-f]{16}")
 _HALF_AN_HOUR: Final = 1800.0
 """Nothing is written for as long; a folder of an index may be, and is known by its lock."""
 _LITTLE: Final = 2**30
+_LONG: Final = 64 * 2**20
+"""Bytes of a log; SQLite keeps it to a few MiB where nobody is killed or reads for long."""
 _NOTHING: Final = 50 * 2**20
 
 
@@ -79,6 +81,17 @@ def lock(settings: Settings) -> Check:
             can_fix=not settings.read_only,
         )
     return ok("lock", "nobody is writing")
+
+
+def log(settings: Settings) -> Check:
+    """Say how much waits in the database's log, which a killed process may have left."""
+    file = settings.library / f"{DATABASE}-wal"
+    size = file.stat().st_size if file.exists() else 0
+    said = f"{size / 2**20:.1f} MiB wait in the database's log"
+    if size < _LONG:
+        return ok("log", said)
+    mend = "mcp-vlsearch doctor --fix, which writes them into the database"
+    return warning("log", said, mend, can_fix=not settings.read_only)
 
 
 def is_locked(settings: Settings) -> bool:
