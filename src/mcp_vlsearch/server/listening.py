@@ -65,7 +65,7 @@ class BearerToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 to a request without the token."""
-        is_guarded = scope["type"] == "http" and scope["path"] not in self._besides
+        is_guarded = scope["type"] == "http" and scope.get("path") not in self._besides
         if is_guarded and not self._allows(Headers(scope=scope)):
             refusal = PlainTextResponse(
                 "a bearer token is needed: the one that the server printed or MCP_VLSEARCH_TOKEN\n",
