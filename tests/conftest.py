@@ -1,7 +1,9 @@
-"""The choice of the index that the end-to-end tests run over."""
+"""The index that the end-to-end tests run over, and logging as it was before each test."""
 
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -34,3 +36,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure() -> None:
     _running.close()
+
+
+@pytest.fixture(autouse=True)
+def _logging_put_back() -> Iterator[None]:
+    """Undo what a command has set for the whole process, such as a level."""
+    root, ours = logging.getLogger(), logging.getLogger("mcp_vlsearch")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])

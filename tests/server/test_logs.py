@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -16,16 +15,6 @@ from mcp_vlsearch.logs import set_up_logs, tell_more
 from mcp_vlsearch.server import build_server
 
 from .conftest import PATIENCE, MakeLibrary
-
-
-@pytest.fixture(autouse=True)
-def _put_back() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("mcp_vlsearch")
-    handlers, levels = list(root.handlers), (root.level, ours.level)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
 
 
 @pytest.mark.anyio
