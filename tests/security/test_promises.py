@@ -1,29 +1,25 @@
 """`SECURITY.md` promises nothing that no test attacks."""
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.named import NAME, REPOSITORY, functions_in
+
 TEXT = (REPOSITORY / "SECURITY.md").read_text("utf-8")
 PROMISES = re.findall(r"^\| (?!Promise |---)(.*) \| (.*) \|$", TEXT, re.MULTILINE)
-_NAME = re.compile(r"`(tests/\S+?\.py)::(test_\w+)`")
 
 
 @pytest.mark.parametrize(("promise", "tests"), PROMISES, ids=[p[:40] for p, _ in PROMISES])
 def test_every_promise_names_its_tests(promise: str, tests: str) -> None:
-    assert _NAME.search(tests), promise
-    assert not _NAME.sub("", tests).strip(), f"{promise}: only names of tests"
+    assert NAME.search(tests), promise
+    assert not NAME.sub("", tests).strip(), f"{promise}: only names of tests"
 
 
-@pytest.mark.parametrize("name", sorted(set(_NAME.findall(TEXT))), ids="::".join)
+@pytest.mark.parametrize("name", sorted(set(NAME.findall(TEXT))), ids="::".join)
 def test_every_test_that_is_named_exists(name: tuple[str, str]) -> None:
     file, test = name
-    tree = ast.parse((REPOSITORY / file).read_text("utf-8"))
-    found = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
-    assert test in found
+    assert test in functions_in(file)
 
 
 def test_the_promises_are_found() -> None:
