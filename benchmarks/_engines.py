@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from benchmarks._filled import opened
 from benchmarks._library import camera_of, fill
 from benchmarks._vectors import Vectors
-from mcp_vlsearch.contracts import Query, VectorIndex
+from mcp_vlsearch.contracts import Query
 from mcp_vlsearch.core.progress import silent
+from mcp_vlsearch.indexes.faiss.disk import ROWS
+from mcp_vlsearch.indexes.faiss.kinds import EXACT
 from mcp_vlsearch.types import Filters
 
 __all__ = ["BLOCK", "NOTHING", "OURS", "Engine", "Faiss", "Flat", "Ours", "Rows"]
@@ -111,7 +113,7 @@ class Ours:
 
     def open(self, folder: Path, rows: Rows) -> None:
         """Open the library."""
-        self._rows = rows
+        self._rows, self._folder = rows, folder
         self.library = opened(folder, rows.queries.shape[1], rows.queries)
         space = self.library._spaces.current(silent)
         asked = [Query(str(query)) for query in range(len(rows.queries))]
@@ -123,16 +125,36 @@ class Ours:
         result = self.library.search_by_text(str(query), top_k=k, filters=filters)
         return [int(hit.path.rpartition("/")[2].partition(".")[0]) for hit in result.hits]
 
-    def alone(self, query: int, k: int) -> Sequence[int]:
-        """Search the library's index, without anything around it."""
-        vector = self._rows.queries[query : query + 1]
-        found: list[int] = (self._index.search(vector, k)[1][0] - 1).tolist()
+    def inside(self) -> dict[str, Callable[[int, int], Sequence[int]]]:
+        """Return searches of what a search of the library consists of.
+
+        They are of its index, and where that compares every row, of these rows by one call to FAISS
+        in one thread, which is what FAISS gives a query.
+        """
+        space = self.library._spaces.opened
+        assert space
+        index = space.index.current(silent)
+        alone: dict[str, Any] = {"index": index}
+        if index.kind.partition(",")[0] == EXACT:
+            alone["FAISS"] = self._flat()
+        return {name: partial(self._alone, each) for name, each in alone.items()}
+
+    def _alone(self, index: Any, query: int, k: int) -> Sequence[int]:
+        """Search without anything around it."""
+        found: list[int] = index.search(self._rows.queries[query : query + 1], k)[1][0].tolist()
         return found
 
-    @cached_property
-    def _index(self) -> VectorIndex:
-        assert self.library._spaces.opened
-        return self.library._spaces.opened.index.current(silent)
+    def _flat(self) -> Any:
+        """Return the rows as FAISS alone has them: the file of the base, or a copy in memory."""
+        import faiss
+
+        faiss.omp_set_num_threads(1)
+        for path in self._folder.rglob(ROWS):
+            return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        index = faiss.index_factory(self._rows.queries.shape[1], EXACT, faiss.METRIC_INNER_PRODUCT)
+        for _, vectors, _ in self._rows.blocks():
+            index.add(vectors)
+        return index
 
 
 class Faiss:

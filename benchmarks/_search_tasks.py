@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -79,8 +79,8 @@ class Pass:
 class Served:
     """What a process took to open a way and to search it.
 
-    ``alone`` are the seconds of the library's index by itself, each right before a search of
-    ``pictures``, for ours only. ``filtered`` is None where there is no filter.
+    ``turns`` are the seconds of searches of the library, of its index and of FAISS, which took
+    turns, for ours only. ``filtered`` is None where there is no filter.
     """
 
     open_seconds: float
@@ -89,7 +89,7 @@ class Served:
     filtered: Pass | None
     rate: float | None
     memory: Memory
-    alone: tuple[float, ...] = ()
+    turns: Mapping[str, Sequence[float]]
 
 
 def build(plan: Plan, kind: str) -> Built | str:
@@ -128,8 +128,7 @@ def _served(plan: Plan, engine: Engine) -> Served:
     pictures, texts = range(half), range(half, 2 * half)
     for query in pictures[:WARM_UP]:
         engine.search(query, K, None)
-    alone: list[float] = []
-    found = _climb(engine, rows, pictures, plan, filtered=False, alone=alone)
+    found = _climb(engine, rows, pictures, plan, filtered=False)
     found_texts = _pass(engine, rows, texts, plan.seconds, filtered=False)
     rate = _rate(engine, pictures[: len(found.seconds)], plan.threads)
     return Served(
@@ -139,7 +138,7 @@ def _served(plan: Plan, engine: Engine) -> Served:
         _climb(engine, rows, pictures, plan, filtered=True) if engine.can_filter else None,
         rate,
         memory=sum(map(memory, children()), start=memory(os.getpid())),
-        alone=tuple(alone),
+        turns=_turns(engine, pictures, plan.seconds) if isinstance(engine, Ours) else {},
     )
 
 
@@ -150,12 +149,11 @@ def _climb(
     plan: Plan,
     *,
     filtered: bool,
-    alone: list[float] | None = None,
 ) -> Pass:
     """Try harder until the recall is reached; return the last pass."""
     for effort in engine.efforts:
         engine.effort = effort
-        found = _pass(engine, rows, queries, plan.seconds, filtered=filtered, alone=alone)
+        found = _pass(engine, rows, queries, plan.seconds, filtered=filtered)
         if found.recall >= plan.recall:
             break
     return found
@@ -168,7 +166,6 @@ def _pass(
     limit: float,
     *,
     filtered: bool,
-    alone: list[float] | None = None,
 ) -> Pass:
     """Search one after the other, at least a few and no longer than ``limit`` seconds."""
     truth: NDArray[np.int64] = np.load(rows.folder / f"truth-{filtered}.npy")
@@ -179,13 +176,25 @@ def _pass(
         if len(seconds) >= WARM_UP and time.perf_counter() > until:
             break
         camera = camera_asked(query) if filtered else None
-        if alone is not None and isinstance(engine, Ours):
-            alone.append(_timed(partial(engine.alone, query, K))[0])
         spent, found = _timed(partial(engine.search, query, K, camera))
         seconds.append(spent)
         right = set(truth[query].tolist()) - {-1}
         shares.append(len(right & set(found)) / max(len(right), 1))
     return Pass(engine.effort, float(np.mean(shares)), tuple(seconds))
+
+
+def _turns(engine: Ours, queries: Sequence[int], limit: float) -> dict[str, list[float]]:
+    """Search in turn through the library, its index and FAISS, each for the same query."""
+    ways: dict[str, Callable[[int, int], Sequence[int]]] = engine.inside()
+    ways[OURS] = partial(engine.search, camera=None)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    until = time.perf_counter() + limit
+    for count, query in enumerate(queries):
+        if count >= WARM_UP and time.perf_counter() > until:
+            break
+        for name, search in ways.items():
+            seconds[name].append(_timed(partial(search, query, K))[0])
+    return seconds
 
 
 def _timed(work: Callable[[], Sequence[int]]) -> tuple[float, Sequence[int]]:

@@ -35,7 +35,7 @@ class Pushing:
     def reach(self, searched: int) -> int:
         """Return how many of the rows that are searched one search can find, at least 1."""
         most = max(searched, 1)
-        return min(most, self._index.max_k) if isinstance(self._index, LimitedIndex) else most
+        return min(most, self._index.max_k) if _is_limited(self._index) else most
 
     def search(self, queries: "Vectors", k: int, allowed: "Seqs | None") -> "tuple[Vectors, Seqs]":
         """Find the ``k`` nearest rows that are allowed and meet the filters."""
@@ -44,6 +44,12 @@ class Pushing:
         return self._index.search(queries, k, allowed)
 
 
+# Each search asks, and to look for all members of a protocol takes 50 µs.
+
+
 def _can_filter(index: VectorIndex) -> TypeGuard[FilteringIndex]:
-    # Each search asks, and to look for all members of a protocol takes 50 µs.
-    return hasattr(type(index), FilteringIndex.pushed.__name__)
+    return hasattr(type(index), "pushed")
+
+
+def _is_limited(index: VectorIndex) -> TypeGuard[LimitedIndex]:
+    return hasattr(index, "max_k")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mcp_vlsearch.indexes.faiss.disk import DamagedError
-from mcp_vlsearch.indexes.faiss.selecting import Bits, Places, lib, selector
+from mcp_vlsearch.indexes.faiss.parallel import nearest
+from mcp_vlsearch.indexes.faiss.selecting import Bits, Places, lib
 from mcp_vlsearch.indexes.faiss.tail import half_precision
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ class RowFile:
         self, queries: "Vectors", k: int, bits: Bits | None = None
     ) -> "tuple[Vectors, Places]":
         """Compare every row, or every row whose bit is set; return scores and rows, or -1."""
-        chosen = None if bits is None else lib.SearchParameters(sel=selector(bits))
-        scores, rows = self._index.search(queries, min(k, self.count), params=chosen)
-        return scores, rows
+        return nearest(self._index, queries, min(k, self.count), bits)
 
     def nearest_of(self, queries: "Vectors", k: int, some: Places) -> "tuple[Vectors, Places]":
         """Compare some rows; return scores and rows."""
