@@ -12,7 +12,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import gradio as gr
 
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
-from mcp_vlsearch.errors import CancelledError, VLSearchError
+from mcp_vlsearch.errors import MEMORY_HAS_RUN_OUT, CancelledError, VLSearchError
 
 __all__ = ["Shown", "follow", "telling"]
 
@@ -101,6 +101,8 @@ def telling(
 def _words(error: Exception) -> str:
     if isinstance(error, VLSearchError):
         return _line(error)
+    if isinstance(error, MemoryError):
+        return MEMORY_HAS_RUN_OUT
     _LOG.error("the web page failed", exc_info=error)
     return f"it failed unexpectedly ({_line(error)}): look into the server's log and report it"
 
