@@ -53,6 +53,8 @@ def test_searches_at_once_are_counted_beside_one_at_a_time(tmp_path: Path) -> No
         assert (row["searches"], row["lost"]) == (6, 0)
         assert 0 < row["p50, ms"] <= row["p95, ms"] <= row["p99, ms"]
         assert row["to alone"] > 0
+        assert row["server CPU, ms"] > 0
+        assert row["client CPU, ms"] > 0
 
 
 def test_a_soak_tells_what_was_called_and_held_each_minute(tmp_path: Path) -> None:
