@@ -43,6 +43,8 @@ class DuplicatesTab:
     def _find(self, given: Shown) -> Iterator[Shown]:
         yield {self._status: pieces.working(Progress(0, None, "looking for copies"))}
         report: DuplicateReport = yield from follow(
+            self._library,
+            "duplicates",
             lambda progress: self._library.duplicates(
                 threshold=given[self._threshold], top_k=int(given[self._groups]), report=progress
             ),
