@@ -28,7 +28,9 @@ def test_a_plot_has_the_figures_of_the_results_that_are_kept(
 
 
 @of_every_plot
-def test_a_plot_is_drawn_alike_each_time_and_without_a_network(name: str, shown: Callable[[], Plot]) -> None:
+def test_a_plot_is_drawn_alike_each_time_and_without_a_network(
+    name: str, shown: Callable[[], Plot]
+) -> None:
     matplotlib = pytest.importorskip("matplotlib")
     pins = (REPOSITORY / "constraints.txt").read_text("utf-8").splitlines()
     if f"matplotlib=={matplotlib.__version__}" not in pins:
