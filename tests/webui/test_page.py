@@ -1,19 +1,25 @@
 """What people see and do in the web page, in a real browser."""
 
+import asyncio
 import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import gradio
 import numpy as np
 import pytest
 from PIL import Image
 
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.errors import CancelledError
 from mcp_vlsearch.settings import load_settings
+from mcp_vlsearch.webui.duplicates import DuplicatesTab
 from mcp_vlsearch.webui.mounting import web_app
 from tests.browser import KEYS, Browser
 from tests.http_servers import serving
@@ -234,9 +240,11 @@ def test_a_folder_is_indexed_with_live_progress_and_shown_in_every_tab(
     pictures = draw(tmp_path / "pictures")
     (pictures / "broken.png").write_bytes(b"no picture")
     window = chromium
+    ColourEncoder.loading.clear()
     show(window, start())
     search(window, "red")
     window.until(f"{TOLD}.includes('The library is empty: add a folder under Index')")
+    assert not ColourEncoder.loading.is_set(), "no model is loaded for nothing"
     tab(window, "Index", "#index")
     told = "document.querySelector('#index-told').textContent"
     folder = "#folder input, #folder textarea"
@@ -293,7 +301,7 @@ def test_a_run_can_be_cancelled_and_keeps_what_is_done(
     assert 0 < chromium.get(f"{IDS}.length") < 8
 
 
-def test_the_page_is_there_before_the_model_and_a_first_search_says_that_it_loads(
+def test_the_page_is_there_before_its_model_which_a_first_search_waits_for(
     chromium: Browser, start: Open, tmp_path: Path
 ) -> None:
     pictures = draw(tmp_path / "pictures")
@@ -301,13 +309,54 @@ def test_the_page_is_there_before_the_model_and_a_first_search_says_that_it_load
     with Library(load_settings(flags, environment={}), make_encoder=ColourEncoder) as library:
         library.index()
     ColourEncoder.gate.clear()
+    ColourEncoder.loading.clear()
     address = start(roots=(pictures,))
     show(chromium, address)
+    assert ColourEncoder.loading.wait(60), "opening the page is enough"
     assert "8 images in 1 folder" in chromium.get("document.querySelector('#headline').innerText")
     search(chromium, "red")
     chromium.until(f"{TOLD}.startsWith('loading the ')")
     ColourEncoder.gate.set()
     chromium.until(f"{IDS}.length === 8")
+
+
+def test_a_search_for_copies_can_be_cancelled(
+    chromium: Browser, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(library: Library, *, report: ProgressCallback, **_: Any) -> None:
+        del library
+        while not pause.wait(0.02):
+            report(Progress(3, 8, "comparing pictures: 3 of 8"))
+
+    pause = threading.Event()
+    monkeypatch.setattr(Library, "duplicates", endless)
+    show(chromium, address)
+    tab(chromium, "Duplicates", "#find")
+    chromium.click("#find")
+    told = "document.querySelector('#duplicates-told').textContent"
+    chromium.until(f"{told}.includes('comparing pictures: 3 of 8')")
+    chromium.click("#cancel-find")
+    try:
+        chromium.until(f"{told}.includes('stopped: what is done stays')")
+    finally:
+        pause.set()
+
+
+def test_a_window_cancels_its_own_search_for_copies_only(album: Library) -> None:
+    async def built() -> DuplicatesTab:
+        with gradio.Blocks():
+            return DuplicatesTab(album)
+
+    copies = asyncio.run(built())  # elsewhere Gradio leaves loops of its own open
+    given = {copies._threshold: 0.95, copies._groups: 20}
+    mine, other = (cast("gradio.Request", SimpleNamespace(session_hash=name)) for name in "ab")
+    stopped, whole = copies._find(given, mine), copies._find(given, other)
+    next(stopped), next(whole)
+    copies._cancel(mine)
+    with pytest.raises(CancelledError):
+        list(stopped)
+    assert "No copies among 8 images" in list(whole)[-1][copies._status]
+    copies._cancel(mine)  # nothing is under way: nothing happens
 
 
 def test_hits_of_an_offline_root_say_so_and_a_read_only_page_indexes_nothing(

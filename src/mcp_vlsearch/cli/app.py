@@ -25,6 +25,7 @@ from mcp_vlsearch.cli import (
     storybook,
     webui,
 )
+from mcp_vlsearch.cli.defaults import CommandWithDefaults
 from mcp_vlsearch.cli.examples import EXIT_CODES, epilog
 from mcp_vlsearch.errors import (
     MEMORY_HAS_RUN_OUT,
@@ -71,6 +72,7 @@ app.add_typer(encoder.commands, name="encoder")
 for _words, _group in (("", app), ("cache ", cache.commands), ("encoder ", encoder.commands)):
     for _command in _group.registered_commands:
         _command.epilog = epilog(f"{_words}{_command.name}")
+        _command.cls = CommandWithDefaults
 
 
 def _print_version(wanted: bool) -> None:
