@@ -324,7 +324,9 @@ def test_documents_and_films_with_the_same_bytes_are_exact_copies(parted: Librar
         assert {file.similarity for file in group.files} == {1.0}
         hit_ids = {file.image_id for file in group.files}
         assert len(hit_ids) == 1
-        assert not parted.view([*hit_ids]).images[0].error, "its first page or moment can be seen"
+        (shown,) = parted.view([*hit_ids]).images
+        assert not shown.error, "its first page or moment can be seen"
+        assert shown.name.endswith(("(page=1)", "(t=0)"))
 
 
 def test_copies_of_documents_pass_the_filters_with_any_of_their_pages(parted: Library) -> None:
