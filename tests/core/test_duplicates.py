@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mcp_vlsearch.copies import NOT_DELETED, DuplicateGroup, DuplicateReport
 from mcp_vlsearch.core import lookbook
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.look import is_copy, look_of
@@ -20,6 +19,7 @@ from mcp_vlsearch.storybook.changes import change
 from mcp_vlsearch.storybook.drawing import draw
 from mcp_vlsearch.storybook.scene import sample_scene
 from mcp_vlsearch.types import Filters
+from mcp_vlsearch.types.copies import NOT_DELETED, DuplicateGroup, DuplicateReport
 from tests.core.mosaic import vector_of
 from tests.parted_files import BLUE, GREEN, RED, scene, write_pdf, write_video
 from tests.pictures import exif
