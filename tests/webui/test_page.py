@@ -377,6 +377,6 @@ def test_hits_of_an_offline_root_say_so_and_a_read_only_page_indexes_nothing(
     chromium.until("document.querySelector('.detail .missing')")
     chromium.click("#heat")
     chromium.until("document.querySelector('.failed')")
-    assert "no readable file holds image" in chromium.get(TOLD)
+    assert "no file that can be read holds image" in chromium.get(TOLD)
     tab(chromium, "Library", "#status table")
     assert "offline" in chromium.get("document.querySelector('#status').innerText")
