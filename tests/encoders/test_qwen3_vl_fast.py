@@ -13,9 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Qwen3VLModel
 
 from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.encoders.qwen3_vl import products
 from mcp_vlsearch.encoders.qwen3_vl.batching import Batches
 from mcp_vlsearch.encoders.qwen3_vl.fast import FastForward
-from mcp_vlsearch.encoders.qwen3_vl.packing import to_device
+from mcp_vlsearch.encoders.qwen3_vl.packing import rounded, to_device
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
 from mcp_vlsearch.encoders.qwen3_vl.prompt import Prompt
 from mcp_vlsearch.encoders.qwen3_vl.vision import VisionTower
@@ -179,6 +180,42 @@ def test_a_shared_beginning_runs_through_the_layers_once(monkeypatch: pytest.Mon
     for _ in range(3):
         forward(PROMPTS)
     assert computed == [CONSTANT]
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_products_meet_few_numbers_of_rows_whatever_goes_together(
+    pooling: Pooling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: set[int] = set()
+
+    class Counted(products._Packed):
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            rows.add(len(states))
+            return super().forward(states)
+
+    monkeypatch.setattr(products, "_Packed", Counted)
+    torch.manual_seed(3)
+    forward = FastForward(
+        Qwen3VLModel(tiny_config(tiny_tokenizer())).eval(), IMAGE_TOKEN, PIXELS, pooling
+    )
+    forward([prompt(0, None, 40)])  # the beginning that all share, at its own length
+    rows.clear()
+    for length in range(1, 60):
+        forward([prompt(length, None, length)])
+    assert rows == {16, 32, 48, 64, 80} - (set() if pooling == "mean" else {80})
+    for count in range(1, len(PROMPTS)):
+        forward(PROMPTS[:count])
+    assert all(number % 16 == 0 for number in rows)
+
+
+def test_rows_are_rounded_up_by_a_sixteenth_at_most_and_not_on_a_gpu() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    for rows in (*range(1, 700), 1000, 4097, 100_000):
+        found = rounded(rows, cpu)
+        assert rows <= found <= max(rows + 15, rows * 17 / 16)
+        assert rounded(found, cpu) == found
+        assert rounded(rows, cuda) == rows
+    assert len({rounded(rows, cpu) for rows in range(1, 4097)}) == 80
 
 
 def test_positions_of_a_grid_are_computed_once() -> None:

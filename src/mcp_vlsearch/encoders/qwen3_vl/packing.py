@@ -1,7 +1,8 @@
 """Sequences of many lengths in one tensor: no padding, and attention in few large products.
 
 Everything but attention looks at tokens one by one, so the tokens of all sequences lie end to end.
-For attention, neighbours of one length are a ``Run``, which is a batch.
+For attention, neighbours of one length are a ``Run``, which is a batch. Rows of zeros after the
+last run belong to nobody.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["Run", "rotate", "rotation", "runs_of", "to_device"]
+__all__ = ["Run", "extended", "rotate", "rotation", "rounded", "runs_of", "to_device"]
+
+_STEP: Final = 16
+_STEPS: Final = 16
+"""From one power of two to the next."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,26 @@ def runs_of(lengths: Sequence[int]) -> list[Run]:
     for length, same in groupby(lengths):
         runs.append(Run(runs[-1].stop if runs else 0, len(list(same)), length))
     return runs
+
+
+def rounded(rows: int, device: torch.device) -> int:
+    """Return how many rows to compute for some: on a CPU one of few numbers, a sixteenth more.
+
+    oneDNN compiles code for each number of rows that it meets with a layer's shape, which takes
+    milliseconds and half a megabyte, and keeps the last thousand.
+    """
+    if device.type != "cpu":
+        return rows
+    step = max(_STEP, (1 << rows.bit_length()) // 2 // _STEPS)
+    return rows + -rows % step
+
+
+def extended(states: torch.Tensor, rows: int) -> torch.Tensor:
+    """Return states with zeros after them, so many rows in all."""
+    missing = rows - len(states)
+    if not missing:
+        return states
+    return torch.cat([states, states.new_zeros(missing, *states.shape[1:])])
 
 
 def rotation(cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

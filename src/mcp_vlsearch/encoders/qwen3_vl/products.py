@@ -12,6 +12,8 @@ from typing import Final
 import torch
 from torch import nn
 
+from mcp_vlsearch.encoders.qwen3_vl.packing import extended, rounded
+
 __all__ = ["cpu_has", "pack", "packed"]
 
 # Rows that the blocks are chosen for; other numbers of rows work as well, and about as fast.
@@ -115,8 +117,9 @@ class _PackedBytes(nn.Module):
         if len(outlying):
             left = rows[outlying].float()
             left -= (numbers[outlying].float() - _ZERO) * steps[outlying].float()
+            left = extended(left, rounded(len(left), left.device))
             rest = _quantised(left.to(rows.dtype), left.abs().amax(1, keepdim=True).to(rows.dtype))
-            result.index_add_(0, outlying, self._product(*rest))
+            result.index_add_(0, outlying, self._product(*rest)[: len(outlying)])
         return result.view(*states.shape[:-1], -1)
 
     def _product(self, numbers: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from mcp_vlsearch.encoders.qwen3_vl.packing import Run, rotate, rotation
+from mcp_vlsearch.encoders.qwen3_vl.packing import Run, extended, rotate, rotation, rounded
 
 if TYPE_CHECKING:
     from transformers import Qwen3VLTextModel
@@ -51,6 +51,7 @@ class TextLayers:
 
     def mean(self, packed: Packed) -> torch.Tensor:
         """Return the mean over every sequence's states, float32 (sequences, hidden size)."""
+        packed = _rounded(packed)
         states = packed.states
         attention = self._attention(packed)
         for number in range(len(self._text.layers)):
@@ -61,6 +62,7 @@ class TextLayers:
 
     def last(self, packed: Packed) -> torch.Tensor:
         """Return the state of every sequence's last token, float32 (sequences, hidden size)."""
+        packed = _rounded(packed)
         states = packed.states
         attention = self._attention(packed)
         *others, last = range(len(self._text.layers))
@@ -69,7 +71,7 @@ class TextLayers:
         # what becomes of the other tokens in the last layer, nobody asks
         states = self._layer(last, states, packed, attention, packed.ends)
         pooled: torch.Tensor = self._text.norm(states)
-        return pooled.float()
+        return pooled[: sum(run.count for run in packed.runs)].float()
 
     def keys_and_values(self, states: torch.Tensor, positions: torch.Tensor) -> KeysAndValues:
         """Return what one sequence leaves for the tokens after it to look at."""
@@ -142,7 +144,8 @@ class _Attention:
                 enable_gqa=True,
             )
             mixed.append(found.transpose(1, 2).flatten(0, 1).flatten(1))
-        return module.o_proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed))  # type: ignore[no-any-return]
+        together = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+        return module.o_proj(extended(together, len(query)))  # type: ignore[no-any-return]
 
     def key_and_value(self, module: Any, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return keys at their positions and values, each of shape (tokens, heads, dim)."""
@@ -156,6 +159,17 @@ class _Attention:
             states, cos, sin = states[only], cos[only], sin[only]
         query = module.q_norm(module.q_proj(states).unflatten(-1, (-1, module.head_dim)))
         return rotate(query, cos, sin)
+
+
+def _rounded(packed: Packed) -> Packed:
+    """Return the same with tokens after the last run, and last ones that are nobody's."""
+    rows = rounded(len(packed.states), packed.states.device)
+    ends = packed.ends
+    if ends is not None:
+        ends = extended(ends, rounded(len(ends), ends.device))
+    positions = F.pad(packed.positions, (0, rows - len(packed.states)))
+    states = extended(packed.states, rows)
+    return replace(packed, states=states, positions=positions, ends=ends)
 
 
 def _mask(run: Run, before: KeysAndValues | None, device: torch.device) -> torch.Tensor | None:

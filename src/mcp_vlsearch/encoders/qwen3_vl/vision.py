@@ -10,7 +10,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from mcp_vlsearch.encoders.qwen3_vl.packing import Run, rotate, rotation, runs_of, to_device
+from mcp_vlsearch.encoders.qwen3_vl.packing import (
+    Run,
+    extended,
+    rotate,
+    rotation,
+    rounded,
+    runs_of,
+    to_device,
+)
 from mcp_vlsearch.encoders.qwen3_vl.pixels import Patches, PixelFormat
 from mcp_vlsearch.encoders.qwen3_vl.products import packed
 
@@ -41,21 +49,24 @@ class VisionTower:
         """
         visual = self._visual
         runs = runs_of([len(picture.values) for picture in pictures])
-        embedded, *angles = self._at_positions(pictures)
-        states = self._embed(pictures).add_(embedded)
+        merged = visual.spatial_merge_size**2
+        tokens = runs[-1].stop // merged
+        patches = rounded(tokens, self._device) * merged
+        embedded, *angles = (extended(each, patches) for each in self._at_positions(pictures))
+        states = self._embed(pictures, patches).add_(embedded)
         deepstack = []
         for number, block in enumerate(visual.blocks):
             states = states + _attend(block.attn, block.norm1(states), runs, *angles)
             states = states + block.mlp(block.norm2(states))
             if number in visual.deepstack_visual_indexes:
                 at = visual.deepstack_visual_indexes.index(number)
-                deepstack.append(visual.deepstack_merger_list[at](states))
-        return visual.merger(states), deepstack
+                deepstack.append(visual.deepstack_merger_list[at](states)[:tokens])
+        return visual.merger(states)[:tokens], deepstack
 
-    def _embed(self, pictures: Sequence[Patches]) -> torch.Tensor:
+    def _embed(self, pictures: Sequence[Patches], count: int) -> torch.Tensor:
         values = [picture.values.reshape(len(picture.values), -1) for picture in pictures]
         patches = to_device(values, self._device).to(self._dtype).div_(_SCALE)
-        embedded: torch.Tensor = self._patch_embedding(patches)
+        embedded: torch.Tensor = self._patch_embedding(extended(patches, count))
         return embedded
 
     def _at_positions(self, pictures: Sequence[Patches]) -> list[torch.Tensor]:
@@ -122,4 +133,5 @@ def _attend(
         .reshape(run.stop - run.start, -1)
         for run in runs
     ]
-    return module.proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed))  # type: ignore[no-any-return]
+    together = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+    return module.proj(extended(together, len(states)))  # type: ignore[no-any-return]
