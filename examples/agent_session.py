@@ -1,8 +1,8 @@
 """What an assistant does with the tools, as a script: python agent_session.py [--out DIR].
 
-It draws an album of storybook scenes, each by day and at night, and asks a server over stdio:
-search, look at all hits on one sheet, look at the best one, find more like it "but at night", and
-narrow that down by date. It prints who said what, and keeps every picture that came.
+It draws an album of storybook scenes by day, some of them also at night, and asks a server over
+stdio: search, look at all hits on one sheet, look at the best one, find more like it "but at
+night", and narrow that down by date. It prints who said what, and keeps every picture that came.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PIXELS = 600_000
 
 
 def draw_album(folder: Path, count: int, seed: int) -> dict[Path, Scene]:
-    """Draw scenes by day, and the same at night some days later, as dated JPEGs.
+    """Draw scenes by day, and a third of them again at night some days later, as dated JPEGs.
 
     Return what each file shows. The same seed draws the same album.
     """
@@ -38,10 +38,10 @@ def draw_album(folder: Path, count: int, seed: int) -> dict[Path, Scene]:
         scene = sample_scene(rng)
         by_day = replace(scene, setting=rng.choice(("meadow", "beach", "street", "forest", "snow")))
         taken = datetime(2024, 1, 1, 10) + timedelta(days=number * 365 // count, minutes=number * 7)
-        for shown, when in (
-            (by_day, taken),
-            (replace(by_day, setting="night"), taken + timedelta(days=3, hours=11)),
-        ):
+        shots = [(by_day, taken)]
+        if number % 3 == 1:
+            shots.append((at_night(by_day), taken + timedelta(days=3, hours=11)))
+        for shown, when in shots:
             exif = Image.Exif()
             exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = (
                 f"{when:%Y:%m:%d %H:%M:%S}"
@@ -50,6 +50,10 @@ def draw_album(folder: Path, count: int, seed: int) -> dict[Path, Scene]:
             draw(shown, PIXELS).save(file, quality=90, exif=exif)
             album[file] = shown
     return album
+
+
+def at_night(scene: Scene) -> Scene:
+    return replace(scene, setting="night")
 
 
 class Session:
@@ -74,13 +78,14 @@ class Session:
         """Search, and return the hits."""
         found = (await self.call(tool, **arguments)).structured_content or {}
         hits: list[dict[str, Any]] = found["hits"]
+        step = [f"next step: {found['next_step']}"] if found["next_step"] else []
         among = f"{len(hits)} hits among {found['searched_images']} of {found['total_images']}"
         lines = [
             f"{hit['rank']}. {Path(hit['path']).name}  {hit['relevance']:6}  {hit['score']:.3f}"
             f"  taken {hit['taken_at'] or 'at an unknown time'}"
             for hit in hits
         ]
-        self.say("server", "\n".join([among, *lines]))
+        self.say("server", "\n".join([among, *lines, *step]))
         return hits
 
     async def view(self, name: str, images: list[str], layout: str) -> None:
@@ -133,7 +138,9 @@ async def run(out: Path, count: int, seed: int) -> None:
     wanted = next(
         scene
         for scene in album.values()
-        if len(scene.items) == 2 and scene.style in ("flat", "cartoon")
+        if len(scene.items) == 2
+        and scene.style in ("flat", "cartoon")
+        and at_night(scene) in album.values()
     )
     wish = caption(wanted, rng, "en", "full").text
     settings = ["--library", str(out / "library"), "--model", "storybook", "--share", "off"]
@@ -149,7 +156,7 @@ async def run(out: Path, count: int, seed: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path("session"))
-    parser.add_argument("--count", type=int, default=24, help="scenes; each gives two pictures")
+    parser.add_argument("--count", type=int, default=24, help="scenes by day")
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()
     asyncio.run(run(options.out.resolve(), options.count, options.seed))

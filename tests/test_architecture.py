@@ -18,7 +18,7 @@ PACKAGE = Path(mcp_vlsearch.__file__).parent
 # From the ground up; a module may import its own layer's folder and what stands below it.
 LAYERS = (
     ("errors", "files", "formats", "gallery", "leaving", "memory", "private", "version", "wording"),
-    ("types", "copies", "logs"),
+    ("types", "logs"),
     ("settings",),
     ("pins", "clients"),
     ("contracts",),

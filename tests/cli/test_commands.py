@@ -12,7 +12,6 @@ from typing import Any, get_args
 import pytest
 from PIL import Image
 
-from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.errors import CancelledError
@@ -25,6 +24,7 @@ from mcp_vlsearch.types import (
     SearchResult,
     StageName,
 )
+from mcp_vlsearch.types.copies import DuplicateReport
 
 from .conftest import COLOURS, REPOSITORY, Run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_vlsearch.cli.progress import working
+from mcp_vlsearch.cli.progress import lasting, lines, working
 from mcp_vlsearch.core.progress import Progress
 from mcp_vlsearch.errors import CancelledError
 
@@ -31,6 +31,42 @@ def test_without_a_terminal_there_is_a_line_per_kind_of_work_and_one_now_and_the
         "scanning 40",
         "indexing 0 of 30",
     ]
+
+
+def test_kinds_of_work_that_take_turns_are_told_once_each_and_when_they_are_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As the demo's server reports: it loads the model while files are counted and encoded."""
+    report = lines()
+    for seconds in (1, 2):
+        report(Progress(0, None, f"loading the model storybook, {seconds} s"))
+        report(Progress(0, 48, "indexing 0 of 48"))
+    report(Progress(32, 48, "indexing 32 of 48, 30.0/s, 1 s left"))
+    report(Progress(48, 48, "indexing 48 of 48, 30.0/s, 0 s left"))
+    report(Progress(48, 48, "indexing 48 of 48"))
+    assert capsys.readouterr().err.splitlines() == [
+        "loading the model storybook, 1 s",
+        "indexing 0 of 48",
+        "indexing 48 of 48, 30.0/s, 0 s left",
+    ]
+
+
+def test_work_that_is_over_at_once_is_not_told_where_only_lasting_work_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("mcp_vlsearch.cli.progress.time.monotonic", lambda: now)
+    told: list[str] = []
+    report = lasting(lambda progress: told.append(progress.message))
+    for work in ("short", "another"):
+        for seconds in range(3):
+            report(Progress(seconds, None, f"{work}, {seconds} s"))
+            now += 1
+        now += 60
+    for seconds in range(8):
+        report(Progress(seconds, None, f"long, {seconds} s"))
+        now += 1
+    assert told == ["long, 5 s", "long, 6 s", "long, 7 s"]
 
 
 def test_on_a_terminal_there_is_a_bar_on_stderr_only(

@@ -116,12 +116,15 @@ def test_the_demo_says_over_mcp_which_pictures_were_found_and_draws_a_sheet(
     """Colours know a copy of a picture, but no Chinese, so this demo must own up to failure."""
     monkeypatch.setenv("MCP_VLSEARCH_ROOTS", str(pictures))
     monkeypatch.setenv("MCP_VLSEARCH_READ_ONLY", "true")
-    command = ("demo", "--out", tmp_path, "--count", "8", "--encoder", "colours", "--json")
+    out_folder = tmp_path / "demo"
+    command = ("demo", "--out", out_folder, "--count", "8", "--encoder", "colours", "--json")
     with start(*command) as process:
         out, err = process.communicate()
     summary = json.loads(out)
     kinds = {answer["kind"]: answer for answer in summary["answers"]}
     assert process.returncode == 1, err
+    for work in ("drawing", "indexing"):
+        assert sum(line.startswith(f"{work} 8 of 8") for line in err.splitlines()) == 1, err
     assert set(kinds) == {"English", "Chinese", "picture"}
     assert kinds["picture"]["right"]
     assert kinds["picture"]["hits"][0]["path"].endswith(Path(kinds["picture"]["wanted"]).name)
@@ -129,7 +132,7 @@ def test_the_demo_says_over_mcp_which_pictures_were_found_and_draws_a_sheet(
     assert summary["right"] < summary["queries"]
     found = [hit["path"] for answer in summary["answers"] for hit in answer["hits"]]
     assert all("scene-" in path for path in found), "the user's own settings are left alone"
-    with Image.open(tmp_path / "contact-sheet.png") as sheet:
+    with Image.open(out_folder / "contact-sheet.png") as sheet:
         assert sheet.width > 1000
 
 

@@ -72,6 +72,8 @@ def test_a_change_is_a_line_and_a_failure_says_why(pictures: Path) -> None:
     assert code == 0
     [failure] = [line for line in err if line.startswith("failed: ")]
     assert "broken.png: the file is not a picture" in failure
+    since = err[err.index("watching 1 root; Ctrl-C stops it") + 1 :]
+    assert not [line for line in since if line.startswith(("scanning", "indexing"))]
 
 
 def test_watching_goes_into_subfolders(run: Run, pictures: Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mcp_vlsearch.copies import NOT_DELETED, DuplicateGroup, DuplicateReport
 from mcp_vlsearch.core import lookbook
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.look import is_copy, look_of
@@ -20,6 +19,7 @@ from mcp_vlsearch.storybook.changes import change
 from mcp_vlsearch.storybook.drawing import draw
 from mcp_vlsearch.storybook.scene import sample_scene
 from mcp_vlsearch.types import Filters
+from mcp_vlsearch.types.copies import NOT_DELETED, DuplicateGroup, DuplicateReport
 from tests.core.mosaic import vector_of
 from tests.parted_files import BLUE, GREEN, RED, scene, write_pdf, write_video
 from tests.pictures import exif
@@ -324,7 +324,9 @@ def test_documents_and_films_with_the_same_bytes_are_exact_copies(parted: Librar
         assert {file.similarity for file in group.files} == {1.0}
         hit_ids = {file.image_id for file in group.files}
         assert len(hit_ids) == 1
-        assert not parted.view([*hit_ids]).images[0].error, "its first page or moment can be seen"
+        (shown,) = parted.view([*hit_ids]).images
+        assert not shown.error, "its first page or moment can be seen"
+        assert shown.name.endswith(("(page=1)", "(t=0)"))
 
 
 def test_copies_of_documents_pass_the_filters_with_any_of_their_pages(parted: Library) -> None:

@@ -75,4 +75,7 @@ def test_a_query_stands_in_the_legend_in_a_font_that_has_its_letters(
     for query in ("红色的自行车", "a red bicycle"):
         assert draw_heat_map(image, heat, query) != draw_heat_map(image, heat, "")
         assert query in asked
-    draw_heat_map(image, heat, "a very long query " * 60)
+    draw_heat_map(image, heat, f"0.518 {'a very long query ' * 60} at night")
+    (legend,) = (text for text in asked if text.startswith("0.518"))
+    assert "…" in legend
+    assert legend.endswith("at night")

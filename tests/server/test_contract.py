@@ -6,10 +6,10 @@ import pytest
 from mcp import Client, Tool
 from pydantic import BaseModel
 
-from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.gallery import URI
 from mcp_vlsearch.server import build_server
 from mcp_vlsearch.types import IndexReport, LibraryStatus, RemoveReport, SearchResult
+from mcp_vlsearch.types.copies import DuplicateReport
 
 from .conftest import MakeLibrary
 

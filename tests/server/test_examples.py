@@ -70,12 +70,24 @@ def test_the_stdio_example_ends_with_what_the_server_says_is_wrong(
     assert "Traceback" not in ended.stderr
 
 
+def relevances(lines: list[str]) -> list[dict[str, str]]:
+    """Return, of each search of a session, how relevant each file is said to be, best first."""
+    found: list[dict[str, str]] = []
+    for line in lines:
+        match line.split():
+            case ["|", "1.", name, relevance, *_]:
+                found.append({name: relevance})
+            case ["|", _, name, "strong" | "likely" | "weak" as relevance, *_]:
+                found[-1][name] = relevance
+    return found
+
+
 def test_the_agent_session_goes_from_a_wish_to_one_picture_at_night(
     tmp_path: Path, installed: dict[str, str]
 ) -> None:
     out = tmp_path / "session"
-    lines = run(installed, "agent_session.py", "--out", str(out), "--count", "6")
-    assert len(list((out / "pictures").iterdir())) == 12
+    lines = run(installed, "agent_session.py", "--out", str(out))
+    assert len(list((out / "pictures").iterdir())) == 32
     assert [line.split(" | ")[0].strip() for line in lines].count("user") == 3
     sheet, single, week = (out / f"{n}.jpg" for n in ("1-sheet", "2-picture", "3-that-week"))
     for file in (sheet, single, week):
@@ -86,6 +98,11 @@ def test_the_agent_session_goes_from_a_wish_to_one_picture_at_night(
     day = next(line.split(" | 1. ")[1].split()[0] for line in lines if " | 1. " in line)
     taken = [datetime.strptime(name, "IMG_%Y%m%d_%H%M") for name in (Path(day).stem, night.stem)]
     assert timedelta(days=3) < taken[1] - taken[0] < timedelta(days=4), "the same scene's night"
+    by_words, at_night, that_week = relevances(lines)
+    assert "weak" not in {by_words[Path(day).name], by_words[night.name]}
+    assert set(list(by_words.values())[6:]) == {"weak"}, "the tail, which shows other things"
+    assert "weak" not in {at_night[night.name], that_week[night.name]}
+    assert not any("next step" in line for line in lines), "nothing speaks of a failed search"
 
 
 def test_the_http_example_searches_a_running_server(

@@ -102,6 +102,18 @@ def test_a_report_of_many_failures_on_long_paths_is_short() -> None:
         assert before.path.endswith(end)
 
 
+def test_numbers_of_a_result_have_no_more_digits_than_anybody_needs() -> None:
+    found = SearchResult(
+        queries=["x"], hits=[hit("strong").model_copy(update={"score": 0.46339738368988037})],
+        total_images=1, searched_images=1, seconds=0.016343315000995062,
+    )  # fmt: skip
+    for mode in ("json", "python"):
+        data = hinted(found).model_dump(mode=mode)
+        assert (data["hits"][0]["score"], data["seconds"]) == (0.463397, 0.016)
+    assert hinted(found).hits[0].score == 0.46339738368988037
+    assert hinted(report(seconds=2.611294384987559)).model_dump()["seconds"] == 2.611
+
+
 def test_other_results_pass_as_they_are() -> None:
     assert hinted(7) == 7
     assert hinted(hit("weak")) == hit("weak")

@@ -12,8 +12,8 @@ from mcp_vlsearch.webui.mounting import web_app
 from tests.browser import MISSING, Browser, browser
 from tests.http_servers import serving
 
-SCENES = 4
-"""Each by day and at night."""
+SCENES = 6
+"""By day; two of them also at night."""
 
 
 @pytest.fixture(scope="session")

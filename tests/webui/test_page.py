@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -93,8 +94,9 @@ def test_a_picture_is_shown_searched_and_changed_by_a_text(
 
 
 def test_a_hit_opens_with_its_facts_its_likes_and_what_matches(
-    window: Browser, album: Library
+    window: Browser, album: Library, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "mcp_vlsearch")
     search(window, "a red bus")
     hits = album.search_by_text("a red bus", top_k=24).hits
     ids(window, [hit.image_id for hit in hits])
@@ -112,6 +114,9 @@ def test_a_hit_opens_with_its_facts_its_likes_and_what_matches(
     window.click("#alike")
     ids(window, found(album.search_by_image(hits[1].image_id, top_k=24)))
     assert not window.get("document.querySelector('#chosen')?.offsetParent")
+    called = [vars(record)["tool"] for record in caplog.records if hasattr(record, "tool")]
+    assert called == ["search_by_text", "explain_match", "search_by_image"]
+    assert "red bus" not in caplog.text
 
 
 def test_phrasings_filters_and_what_is_excluded_narrow_a_search_down(
@@ -372,6 +377,6 @@ def test_hits_of_an_offline_root_say_so_and_a_read_only_page_indexes_nothing(
     chromium.until("document.querySelector('.detail .missing')")
     chromium.click("#heat")
     chromium.until("document.querySelector('.failed')")
-    assert "no readable file holds image" in chromium.get(TOLD)
+    assert "no file that can be read holds image" in chromium.get(TOLD)
     tab(chromium, "Library", "#status table")
     assert "offline" in chromium.get("document.querySelector('#status').innerText")

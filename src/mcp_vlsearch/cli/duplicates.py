@@ -10,7 +10,7 @@ from mcp_vlsearch.cli.progress import working
 from mcp_vlsearch.cli.search import filters_of
 
 if TYPE_CHECKING:
-    from mcp_vlsearch.copies import DuplicateGroup, DuplicateReport
+    from mcp_vlsearch.types.copies import DuplicateGroup, DuplicateReport
 
 __all__ = ["duplicates"]
 

@@ -15,7 +15,7 @@ import typer
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.errors import CancelledError
 
-__all__ = ["RESUMABLE", "interruptible", "lines", "shown", "working"]
+__all__ = ["RESUMABLE", "interruptible", "lasting", "lines", "shown", "working"]
 
 RESUMABLE: Final = "stopped: what is done stays; run the same command to go on"
 
@@ -93,6 +93,22 @@ def shown() -> Iterator[ProgressCallback]:
 def lines() -> ProgressCallback:
     """Return what shows work as a line on stderr now and then, also on a terminal."""
     return _Lines(lambda line: typer.echo(line, err=True))
+
+
+def lasting(report: ProgressCallback) -> ProgressCallback:
+    """Pass on news of work that lasts for seconds; after a pause as long, other work has begun."""
+    began = heard = -inf
+
+    def told(progress: Progress) -> None:
+        nonlocal began, heard
+        now = time.monotonic()
+        if now - heard >= _SECONDS_BETWEEN_LINES:
+            began = now
+        heard = now
+        if now - began >= _SECONDS_BETWEEN_LINES:
+            report(progress)
+
+    return told
 
 
 class _Lines:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mcp_vlsearch.cli.frame import counted, note
-from mcp_vlsearch.cli.progress import interruptible, lines
+from mcp_vlsearch.cli.progress import interruptible, lasting, lines
 from mcp_vlsearch.wording import on_a_line
 
 if TYPE_CHECKING:
@@ -30,6 +30,6 @@ def watch(library: "Library", json: bool) -> int:
 
     with interruptible() as stop:
         note(f"watching {counted(len(library.roots()), 'root')}; Ctrl-C stops it")
-        Watcher(library, tell, note, stop=stop, report=lines()).run()
+        Watcher(library, tell, note, stop=stop, report=lasting(lines())).run()
     note("stopped watching")
     return 0

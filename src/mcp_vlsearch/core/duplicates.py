@@ -14,7 +14,6 @@ from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.cache.copies import KeptFile, Originals
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.looks import Looks
-from mcp_vlsearch.copies import CopyKind, DuplicateFile, DuplicateGroup, DuplicateReport
 from mcp_vlsearch.core.filters import compile_filters
 from mcp_vlsearch.core.look import LOOK_VERSION
 from mcp_vlsearch.core.lookbook import LookBook
@@ -25,6 +24,7 @@ from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.spaces import OpenSpace
 from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.types import Filters
+from mcp_vlsearch.types.copies import CopyKind, DuplicateFile, DuplicateGroup, DuplicateReport
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Seqs

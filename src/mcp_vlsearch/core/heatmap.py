@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, Font, fitting_jpeg, font
+from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, fitting_jpeg, font, shortened
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Heat
@@ -112,19 +112,9 @@ def _with_legend(image: Image.Image, caption: str) -> Image.Image:
     draw.text((right, middle), "matches most", _INK, small, anchor="rm")
     draw.text((left - 10, middle), "rest", _INK, small, anchor="rm")
     room = left - 10 - draw.textlength("rest", small) - 28
-    text = " ".join(caption.split())
-    letters = font(14, text)
-    draw.text((14, middle), _fitting(text, letters, room), _INK, letters, anchor="lm")
+    text = shortened(" ".join(caption.split()), 14, room)
+    draw.text((14, middle), text, _INK, font(14, text), anchor="lm")
     return canvas
-
-
-def _fitting(text: str, letters: Font, room: float) -> str:
-    """Return a text, cut at its end where it has no room."""
-    if letters.getlength(text) <= room:
-        return text
-    while text and letters.getlength(text + "…") > room:
-        text = text[:-1]
-    return f"{text}…" if text else ""
 
 
 @cache

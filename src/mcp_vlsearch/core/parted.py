@@ -19,6 +19,7 @@ __all__ = [
     "KINDS",
     "PartedFile",
     "PartedKind",
+    "TargetSize",
     "is_parted",
     "kind_of",
     "not_read",

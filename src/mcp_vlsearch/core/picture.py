@@ -4,14 +4,13 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcp_vlsearch.cache.catalog import Catalog
-from mcp_vlsearch.core.decode import open_upright
+from mcp_vlsearch.core.decode import decode, open_upright
 from mcp_vlsearch.core.digest import image_id, read_file
-from mcp_vlsearch.core.parted import is_parted, open_parted
+from mcp_vlsearch.core.parted import TargetSize, is_parted, open_parted
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.errors import ImageError, QueryError, RootError
 
@@ -26,7 +25,6 @@ __all__ = [
     "first_part",
     "not_here",
     "open_known",
-    "open_part",
     "read_known",
 ]
 
@@ -87,41 +85,24 @@ def not_here(given: str) -> QueryError:
     return QueryError(f"no image {given} in this library: search for it again")
 
 
-def open_known(digest: str, roots: Roots, catalog: Catalog) -> "Image.Image":
-    """Return an image that the library knows, upright, RGB, in its full size.
+def open_known(
+    digest: str, roots: Roots, catalog: Catalog, target_size: TargetSize | None = None
+) -> "Image.Image":
+    """Return an image that the library knows, upright, RGB, at its own size or another.
 
-    A page or a moment is made anew from any file that holds it. Raises :class:`ImageError` if there
-    is none that can be read, :class:`MissingExtraError` if that takes a package that is not there.
+    It comes from any file that still holds it; a page or a moment is made anew. Raises
+    :class:`ImageError` if there is none that can be read, :class:`MissingExtraError` if that takes
+    a package that is not there.
     """
     if catalog.parts.part(digest) is None:
-        return open_upright(read_known(digest, roots, catalog))
+        data = read_known(digest, roots, catalog)
+        return decode(data, target_size).image if target_size else open_upright(data)
     for path in catalog.paths_of(digest):
         try:
-            return open_part(path, digest, roots, catalog)
+            return _open_part(path, digest, roots, catalog, target_size)
         except (ImageError, RootError):
             continue
     raise _unreadable(digest)
-
-
-def open_part(
-    path: str,
-    digest: str,
-    roots: Roots,
-    catalog: Catalog,
-    target_size: Callable[[int, int], tuple[int, int]] | None = None,
-) -> "Image.Image":
-    """Return an image that is part of a known file, upright, RGB, at its own or another size.
-
-    The file must be as it was when it was read: to digest a long video takes too long. Raises
-    :class:`ImageError`, :class:`RootError` and :class:`MissingExtraError`.
-    """
-    part, record = catalog.parts.part(digest), catalog.records([path]).get(path)
-    with open_parted(roots.check(path), roots.allows) as (file, reader):
-        status = os.fstat(file.fileno())
-        known = record and (record.size, record.mtime_ns)
-        if part is None or known != (status.st_size, status.st_mtime_ns):
-            raise ImageError("the file changed since it was indexed: index its folder again")
-        return reader().picture(part, target_size).image
 
 
 def first_part(path: str, roots: Roots, catalog: Catalog) -> str:
@@ -154,8 +135,28 @@ def read_known(digest: str, roots: Roots, catalog: Catalog) -> bytes:
     raise _unreadable(digest)
 
 
+def _open_part(
+    path: str,
+    digest: str,
+    roots: Roots,
+    catalog: Catalog,
+    target_size: TargetSize | None,
+) -> "Image.Image":
+    """Open a part of one file, which must be as it was: to digest a long video takes too long."""
+    part, record = catalog.parts.part(digest), catalog.records([path]).get(path)
+    with open_parted(roots.check(path), roots.allows) as (file, reader):
+        status = os.fstat(file.fileno())
+        known = record and (record.size, record.mtime_ns)
+        if part is None or known != (status.st_size, status.st_mtime_ns):
+            raise _unreadable(digest)
+        return reader().picture(part, target_size).image
+
+
 def _unreadable(digest: str) -> ImageError:
-    return ImageError(f"no readable file holds image {digest} any more: index its folder again")
+    return ImageError(
+        f"no file that can be read holds image {digest} now: connect its drive, or index its "
+        "folder again"
+    )
 
 
 def _from_base64(text: str) -> GivenPicture:

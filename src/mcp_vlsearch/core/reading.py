@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_vlsearch.contracts import Query
-from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.core.decode import open_upright
 from mcp_vlsearch.core.duplicates import DuplicateRequest, Duplicates, no_duplicates
 from mcp_vlsearch.core.embedding import Embedder, Embedding
@@ -26,6 +25,7 @@ from mcp_vlsearch.core.searching import Searcher
 from mcp_vlsearch.core.spaces import OpenSpace
 from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
+from mcp_vlsearch.types.copies import DuplicateReport
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors

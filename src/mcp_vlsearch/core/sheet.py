@@ -32,6 +32,7 @@ __all__ = [
     "fitting_jpeg",
     "font",
     "new_page",
+    "shortened",
 ]
 
 MAX_EDGE: Final = 1568
@@ -162,6 +163,22 @@ def font(size: int, text: str = "") -> Font:
     return plain
 
 
+def shortened(text: str, size: int, width: float) -> str:
+    """Return a text that fits into a width, without its middle: names differ at their ends."""
+    text = brief(text, _LONGEST)
+    letters = font(size, text)
+    if letters.getlength(text) <= width:
+        return text
+
+    def without(left_out: int) -> str:
+        kept = len(text) - left_out
+        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+    lengths = range(2, len(text))
+    least = bisect_left(lengths, True, key=lambda n: letters.getlength(without(n)) <= width)
+    return without(min(least + 2, len(text)))
+
+
 def fitting_jpeg(image: Image.Image, max_bytes: int, max_edge: int = MAX_EDGE) -> bytes:
     """Return a picture as JPEG of at most so many bytes and pixels an edge, as good as fits."""
     edge = min(max_edge, max(image.size))
@@ -222,32 +239,15 @@ def _draw_caption(draw: ImageDraw.ImageDraw, cell: Cell, place: Box, lines: int)
     left = place.left + chip + round(size * 0.5)
     room, middle = place.left + place.width - left, top + height // 2
     if lines == 1:
-        shown = [_shortened(cell.caption, size, room)]
+        shown = [shortened(cell.caption, size, room)]
     else:
         shown = _wrapped(cell.caption, size, room, lines)
     for line in shown:
         draw.text((left, middle), line, INK, font(size, line), "lm")
         middle += _line_height(size)
     if cell.remark:
-        remark = _shortened(cell.remark, size - 1, room)
+        remark = shortened(cell.remark, size - 1, room)
         draw.text((left, middle), remark, FAINT, font(size - 1, remark), "lm")
-
-
-def _shortened(text: str, size: int, width: int) -> str:
-    """Return a text that fits into a width, without its middle: names differ at their ends."""
-    text = brief(text, _LONGEST)
-    letters = font(size, text)
-    if letters.getlength(text) <= width:
-        return text
-
-    def without(left_out: int) -> str:
-        kept = len(text) - left_out
-        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
-
-    least = bisect_left(
-        range(2, len(text)), True, key=lambda n: letters.getlength(without(n)) <= width
-    )
-    return without(min(least + 2, len(text)))
 
 
 def _wrapped(text: str, size: int, width: int, most: int) -> list[str]:
@@ -267,7 +267,7 @@ def _wrapped(text: str, size: int, width: int, most: int) -> list[str]:
         while len(words) > 1 and letters.getlength(" ".join([*words, "…"])) > width:
             words.pop()
         shown[-1] = " ".join([*words, "…"])
-    return [_shortened(line, size, width) for line in shown]
+    return [shortened(line, size, width) for line in shown]
 
 
 def _letters(width: int) -> int:

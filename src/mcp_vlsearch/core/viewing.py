@@ -1,7 +1,7 @@
 """Pictures to look at: found below the roots, upright and small, on one sheet or one by one."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from PIL import Image
 from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.core.decode import decode, within
 from mcp_vlsearch.core.digest import image_id, read_file
-from mcp_vlsearch.core.parted import is_parted
-from mcp_vlsearch.core.picture import IMAGE_ID, first_part, not_here, open_part
+from mcp_vlsearch.core.parted import TargetSize, is_parted
+from mcp_vlsearch.core.picture import IMAGE_ID, first_part, not_here, open_known
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, Cell, draw_grid, fitting_jpeg
@@ -60,11 +60,11 @@ class View:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """An image, by its id if that is known, and files that may hold it."""
+    """An image, by its id if that is known, else by the path of its file."""
 
     name: str
     image_id: str | None = None
-    paths: tuple[str, ...] = ()
+    path: str = ""
     error: str = ""
 
 
@@ -154,36 +154,24 @@ class Viewer:
             self._thumbnails.put(image, size, picture)
         return picture
 
-    def _decoded(
-        self, one: _Wanted, target_size: Callable[[int, int], tuple[int, int]]
-    ) -> tuple[str, Image.Image]:
-        """Return an image's id and picture, from any file that still holds it."""
-        failure = ImageError("the file changed since it was indexed: index its folder again")
-        for path in one.paths:
-            try:
-                place = self._roots.check(path)
-                if one.image_id and is_parted(place):
-                    part = open_part(path, one.image_id, self._roots, self._catalog, target_size)
-                    return one.image_id, part
-                data = read_file(place, self._roots.allows)
-                digest = image_id(data)
-                if one.image_id in (None, digest):
-                    return digest, decode(data, target_size).image
-            except VLSearchError as error:
-                failure = ImageError(str(error))
-        raise failure
+    def _decoded(self, one: _Wanted, target_size: TargetSize) -> tuple[str, Image.Image]:
+        """Return an image's id and picture."""
+        if one.image_id:
+            return one.image_id, open_known(one.image_id, self._roots, self._catalog, target_size)
+        data = read_file(self._roots.check(one.path), self._roots.allows)
+        return image_id(data), decode(data, target_size).image
 
     def _find(self, given: str) -> _Wanted:
         """Return what a caller means by an image's id or a path; never raises."""
         given = given.strip()
         if not IMAGE_ID.fullmatch(given):
             return self._file(given)
-        paths = tuple(path for path in self._catalog.paths_of(given) if self._roots.of(path))
-        if not paths:
+        path = next(filter(self._roots.of, self._catalog.paths_of(given)), None)
+        if path is None:
             return _Wanted(given, error=str(not_here(given)))
         part = self._catalog.parts.part(given)
-        name = Path(paths[0]).name
-        return _Wanted(f"{name} ({part})" if part else name, given, paths)
+        name = Path(path).name
+        return _Wanted(f"{name} ({part})" if part else name, given)
 
     def _file(self, given: str) -> _Wanted:
         try:
@@ -192,7 +180,7 @@ class Viewer:
                 return self._find(first_part(path, self._roots, self._catalog))
         except (RootError, QueryError) as error:
             return _Wanted(Path(given).name or given, error=str(error))
-        return _Wanted(Path(path).name, self._known(path), (path,))
+        return _Wanted(Path(path).name, self._known(path), path)
 
     def _known(self, path: str) -> str | None:
         """Return the id of the image that a file holds, if it is as it was when it was read."""

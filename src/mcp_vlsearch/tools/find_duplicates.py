@@ -6,10 +6,10 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from pydantic import Field
 
-from mcp_vlsearch.copies import DuplicateReport
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.tools._calls import call
 from mcp_vlsearch.tools._parameters import NO_FILTERS, READS, FiltersParameter
+from mcp_vlsearch.types.copies import DuplicateReport
 
 __all__ = ["register"]
 

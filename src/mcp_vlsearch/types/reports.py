@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from mcp_vlsearch.types._model import Model
+from mcp_vlsearch.types._model import Model, Seconds
 
 __all__ = [
     "ExportReport",
@@ -48,7 +48,7 @@ class IndexReport(Model):
     encoded: int
     from_cache: int
     failures: list[Failure]
-    seconds: float
+    seconds: Seconds
     total_images: int
     complete: bool = True
     remaining: int | None = 0
@@ -62,7 +62,7 @@ class StageTime(Model):
     """
 
     name: StageName
-    seconds: float
+    seconds: Seconds
     threads: int
     share: float
 
@@ -75,7 +75,7 @@ class Profile(Model):
     rest) waiting for the library to be written.
     """
 
-    seconds: float
+    seconds: Seconds
     stages: list[StageTime]
     encoder_busy: float
     encoder_waited: float
@@ -102,7 +102,7 @@ class ExportReport(Model):
     fingerprint: str
     vectors: int
     bytes: int
-    seconds: float
+    seconds: Seconds
 
 
 class ImportReport(Model):
@@ -118,7 +118,7 @@ class ImportReport(Model):
     added: int
     replaced: int
     kept: int
-    seconds: float
+    seconds: Seconds
     advice: str | None = None
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
-from mcp_vlsearch.types._model import Model
+from mcp_vlsearch.types._model import Cosine, Model, Seconds
 
 __all__ = [
     "Filters",
@@ -85,7 +85,7 @@ class Hit(Model):
     path: str
     other_paths: list[str]
     part: str | None
-    score: float
+    score: Cosine
     relevance: Relevance
     width: int
     height: int
@@ -110,5 +110,5 @@ class SearchResult(Model):
     hits: list[Hit]
     total_images: int
     searched_images: int
-    seconds: float
+    seconds: Seconds
     next_step: str = ""

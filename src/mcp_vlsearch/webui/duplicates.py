@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from mcp_vlsearch.copies import DuplicateFile, DuplicateGroup, DuplicateReport
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress
+from mcp_vlsearch.types.copies import DuplicateFile, DuplicateGroup, DuplicateReport
 from mcp_vlsearch.webui import pieces
 from mcp_vlsearch.webui.calls import Shown, follow, telling
 from mcp_vlsearch.webui.pictures import small
@@ -53,6 +53,8 @@ class DuplicatesTab:
         try:
             yield {self._status: pieces.working(Progress(0, None, "looking for copies"))}
             report: DuplicateReport = yield from follow(
+                self._library,
+                "duplicates",
                 lambda progress: self._library.duplicates(
                     threshold=given[self._threshold],
                     top_k=int(given[self._groups]),

@@ -2,7 +2,9 @@
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mcp_vlsearch.types._model import Cosine, Model, Seconds
 
 __all__ = [
     "NOT_DELETED",
@@ -19,28 +21,24 @@ NOT_DELETED: Final = "Nothing was deleted: look at the files, and delete copies 
 NO_COPIES: Final = "No copies were found, so there is nothing to delete."
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DuplicateFile(_Model):
+class DuplicateFile(Model):
     """A file of a group: the one to keep, one with the same bytes, or one that looks the same.
 
     ``similarity`` is the cosine to the kept picture, 1 for the same bytes. Of a file with pages or
-    moments, ``image_id``, ``width`` and ``height`` are of the first one that was searched.
+    moments, ``image_id``, ``width`` and ``height`` are of the first one that passes the filters.
     """
 
     path: str
     image_id: str
     kind: CopyKind
-    similarity: float
+    similarity: Cosine
     width: int
     height: int
     format: str
     bytes: int
 
 
-class DuplicateGroup(_Model):
+class DuplicateGroup(Model):
     """A picture and its copies: the one to keep first, the most similar next.
 
     ``copies`` counts all of them, of which ``files`` may list fewer; ``bytes_freed`` is what the
@@ -52,7 +50,7 @@ class DuplicateGroup(_Model):
     bytes_freed: int
 
 
-class DuplicateReport(_Model):
+class DuplicateReport(Model):
     """Groups of copies, those that free most first; ``total_groups`` counts those not listed, too.
 
     ``copies`` and ``bytes_freed`` are of all groups. ``searched_images`` are those that pass the
@@ -69,5 +67,5 @@ class DuplicateReport(_Model):
     searched_images: int
     compared: int
     unread: int
-    seconds: float
+    seconds: Seconds
     note: str = Field(default_factory=lambda given: NOT_DELETED if given["copies"] else NO_COPIES)
