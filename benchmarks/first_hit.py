@@ -196,7 +196,8 @@ async def called(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
     if result.is_error or result.structured_content is None:
         sys.exit(f"{tool}: {result.content}")
-    return result.structured_content
+    content: dict[str, Any] = result.structured_content
+    return content
 
 
 def check(first: str, wanted: str) -> None:
