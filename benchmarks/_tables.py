@@ -13,6 +13,7 @@ from typing import Any, Final
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 __all__ = ["RESULTS", "Cell", "Table", "progress", "save"]
 
@@ -37,7 +38,7 @@ class Table:
             table.add_column(heading, justify="right" if number else "left", no_wrap=True)
         for row in self.rows:
             formats = zip(row, self.columns.values(), strict=True)
-            table.add_row(*(_shown(cell, form) for cell, form in formats))
+            table.add_row(*(Text(_shown(cell, form)) for cell, form in formats))
         file = io.StringIO()
         Console(file=file, width=200).print(table)
         lines = [line.rstrip() for line in file.getvalue().strip().splitlines()]

@@ -26,10 +26,9 @@ def test_beyond_loopback_it_prints_an_address_with_a_token_once_and_leaves_nothi
     environment.pop("MCP_VLSEARCH_TOKEN", None)
     with subprocess.Popen(program, stderr=subprocess.PIPE, env=environment, text=True) as server:
         assert server.stderr is not None
-        lines = [server.stderr.readline() for _ in range(3)]
+        said = (re.search(r":(\d+)/\?token=([\w-]{40,})\s", line) for line in server.stderr)
         try:
-            match = re.search(r":(\d+)/\?token=([\w-]{40,})\s", lines[1])
-            assert match, lines
+            match = next(filter(None, said))
             address = f"http://127.0.0.1:{match[1]}"
             assert httpx2.get(f"{address}/").status_code == 401
             assert httpx2.get(f"{address}/?token={match[2]}").status_code == 200
