@@ -4,8 +4,9 @@
     python -m benchmarks.relevance --sizes 50 500      # quicker
 
 Storybook scenes that no training saw, asked for by captions of every length in both languages, by
-the same scene drawn anew, by words that no scene shows and by nonsense; and vectors that are spread
-as a larger encoder's may be (``_vectors.py``). Figures do not depend on the machine.
+the same scene drawn anew, by a scene and a text that changes one thing of it, by words that no
+scene shows and by nonsense; and vectors that are spread as a larger encoder's may be
+(``_vectors.py``). Figures do not depend on the machine.
 """
 
 from __future__ import annotations
