@@ -287,6 +287,7 @@ def test_an_empty_library_finds_nothing_and_needs_no_model_for_that(
     [
         ("", QueryError, "no picture given"),
         ("0123456789abcdef", QueryError, "no image 0123456789abcdef"),
+        ("#12", QueryError, "#12 is a place in a list: give the image_id"),
         ("http://127.0.0.1/x.png", QueryError, "not opened"),
         ("file:///etc/passwd", QueryError, "not opened"),
         ("/etc/passwd", RootError, "outside the roots"),
