@@ -141,17 +141,23 @@ class Scenes:
             right = np.arange(first, first + size) == number
             yield Asked("picture", vector, self._rows[first : first + size], right)
             yield Asked("picture", vector, self._without(self._facts[number], number, size), None)
+        for kind, vectors in self._words.items():
+            for vector in vectors:
+                yield Asked(kind, vector, self._rows[:size], None)
+
+    def composed(self, size: int) -> Iterator[Asked]:
+        """Yield queries by a scene and a text, over libraries as :meth:`asked` has them.
+
+        The changed scene is where the given one was, which is no answer.
+        """
         for kind, vectors in self._composed.items():
             for number, vector in enumerate(vectors):
                 first = self._first(number, size)
                 library = self._rows[first : first + size].copy()
-                library[number - first] = self._changed[number]  # the given one is no answer
+                library[number - first] = self._changed[number]
                 lacking = self._without(self._changed_facts[number], number, size)
                 yield Asked(kind, vector, library, np.arange(first, first + size) == number)
                 yield Asked(kind, vector, lacking, None)
-        for kind, vectors in self._words.items():
-            for vector in vectors:
-                yield Asked(kind, vector, self._rows[:size], None)
 
     def _first(self, number: int, size: int) -> int:
         """Return where the library begins that holds a scene."""

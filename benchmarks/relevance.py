@@ -95,11 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scenes = Scenes(Storybook(options.workers), max(options.sizes), options.queries, options.seed)
     judge = Judge(options.seed)
     tables = []
-    found = []
-    for size in options.sizes:
-        progress(f"storybook: {size} pictures")
-        found.append(rows(size, scenes.asked(size), judge))
-    tables.append(Table("Storybook", COLUMNS, list(chain(*found))))
+    for title, asked in (("Storybook", scenes.asked), ("Storybook, composed", scenes.composed)):
+        progress(title)
+        found = [rows(size, asked(size), judge) for size in options.sizes]
+        tables.append(Table(title, COLUMNS, list(chain(*found))))
     for dim in options.dims:
         progress(f"made-up vectors of {dim} dimensions")
         each = [
