@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Memory", "children", "memory", "with_argument"]
+__all__ = ["Memory", "children", "cpu_seconds", "memory", "with_argument"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,13 @@ def memory(process: int) -> Memory:
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     return Memory(kib["Rss"] / 1024, kib["Pss"] / 1024, kib["Anonymous"] / 1024)
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the processor time that a process has had. Raises OSError if there is none."""
+    stat = Path(f"/proc/{process}/stat").read_text()
+    user, system = stat.rpartition(")")[2].split()[11:13]  # the name before may hold anything
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def children() -> set[int]:

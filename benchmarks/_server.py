@@ -38,11 +38,15 @@ class Running:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a call: the result, or None and why, and the seconds until it was there."""
+    """What came of a call: the result, or None and why, and the seconds until it was there.
+
+    ``is_lost`` if nothing came of it at all, not even an error of the tool.
+    """
 
     result: Mapping[str, Any] | None
     why: str
     seconds: float
+    is_lost: bool
 
 
 def prepared(folder: Path, rows: int, pictures: int) -> Path:
@@ -113,7 +117,10 @@ class Caller:
             result, why = _result(answer)
         except (httpx2.HTTPError, ValueError) as error:
             result, why = None, repr(error)
-        return Answer(result, why, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        if result is not None and result.get("isError"):
+            return Answer(None, str(result["content"])[:300], seconds, is_lost=False)
+        return Answer(result, why, seconds, is_lost=result is None)
 
     async def _post(self, method: str, params: Mapping[str, Any]) -> httpx2.Response:
         self._number += 1
@@ -122,14 +129,13 @@ class Caller:
 
 
 def _result(answer: httpx2.Response) -> tuple[Mapping[str, Any] | None, str]:
-    """Return what a tool gave as data, or None and why there is nothing."""
+    """Return what a tool gave, which may be an error, or None and why there is nothing."""
     if answer.status_code != 200:
         return None, f"status {answer.status_code}: {answer.text[:200]}"
     for line in answer.text.splitlines():
         message = json.loads(line[5:]) if line.startswith("data:") and line[5:].strip() else {}
         if "result" in message:
-            result = message["result"]
-            return (None, str(result)[:200]) if result.get("isError") else (result, "")
+            return message["result"], ""
         if "error" in message:
             return None, str(message["error"])
     return None, "there was no answer in the stream"

@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks._machine import describe
-from benchmarks._processes import memory
+from benchmarks._processes import cpu_seconds, memory
 from benchmarks._server import Answer, Caller, Running, prepared, running
 from benchmarks._tables import RESULTS, Cell, Table, progress, save
 
@@ -31,37 +32,68 @@ COLUMNS = {
     "p99, ms": ".0f",
     "searches/s": ".1f",
     "to alone": ".2f",
+    "server CPU, ms": ".1f",
+    "client CPU, ms": ".1f",
     "indexed meanwhile": "d",
     "RSS, MiB": ".0f",
+    "own memory, MiB": ".0f",
 }
 
 
-async def alone(caller: Caller, count: int, name: str) -> tuple[list[Answer], float]:
-    """Search one after the other; return answers and seconds."""
-    began = time.perf_counter()
-    answers = [await _search(caller, name, number) for number in range(count)]
-    return answers, time.perf_counter() - began
+@dataclass(frozen=True)
+class Times:
+    """Seconds: by the clock, and of the processors for server and client."""
+
+    clock: float
+    server: float
+    client: float
+
+    @classmethod
+    def now(cls, server: Running) -> Times:
+        """Read all clocks."""
+        return cls(time.perf_counter(), cpu_seconds(server.process), time.process_time())
+
+    def __sub__(self, other: Times) -> Times:
+        return Times(
+            self.clock - other.clock, self.server - other.server, self.client - other.client
+        )
 
 
-async def at_once(caller: Caller, count: int, name: str) -> tuple[list[Answer], float]:
-    """Search all at the same time; return answers and seconds."""
-    began = time.perf_counter()
-    answers = await asyncio.gather(*(_search(caller, name, n) for n in range(count)))
-    return answers, time.perf_counter() - began
+@dataclass(frozen=True)
+class Outcome:
+    """What came of some searches, what they took, and how many images were indexed meanwhile."""
+
+    answers: Sequence[Answer]
+    took: Times
+    indexed: int = 0
 
 
-async def indexing(caller: Caller, count: int, folder: Path) -> tuple[list[Answer], float, int]:
-    """Search all at once while pictures are indexed; return also how many were, meanwhile."""
+async def alone(caller: Caller, server: Running, count: int) -> Outcome:
+    """Search one after the other."""
+    began = Times.now(server)
+    answers = [await _search(caller, "alone", number) for number in range(count)]
+    return Outcome(answers, Times.now(server) - began)
+
+
+async def at_once(caller: Caller, server: Running, count: int, name: str = "at once") -> Outcome:
+    """Search all at the same time."""
+    began = Times.now(server)
+    answers = await asyncio.gather(*(_search(caller, name, number) for number in range(count)))
+    return Outcome(answers, Times.now(server) - began)
+
+
+async def indexing(caller: Caller, server: Running, count: int, folder: Path) -> Outcome:
+    """Search all at the same time while pictures are indexed."""
     run = asyncio.create_task(caller.call("index_images", paths=[str(folder)]))
     before = await _images(caller)
     while (now := await _images(caller)) == before and not run.done():
         await asyncio.sleep(0.05)
-    answers, seconds = await at_once(caller, count, "while indexing")
+    outcome = await at_once(caller, server, count, "while indexing")
     indexed = await _images(caller) - now
     if run.done():
         progress("indexing ended before the searches did: give more --pictures")
     run.cancel()
-    return answers, seconds, indexed
+    return replace(outcome, indexed=indexed)
 
 
 async def measured(server: Running, folder: Path, count: int) -> Table:
@@ -71,30 +103,30 @@ async def measured(server: Running, folder: Path, count: int) -> Table:
         first = await _search(caller, "first", 0)
         if first.result is None:
             sys.exit(f"the first search failed: {first.why}")
-        answers, seconds = await alone(caller, count, "alone")
-        rate = count / seconds
-        rows.append(_row("one at a time, idle", answers, seconds, rate, 0, server))
+        one = await alone(caller, server, count)
+        rows.append(_row("one at a time, idle", one, one, server))
         progress("at once")
-        answers, seconds = await at_once(caller, count, "at once")
-        rows.append(_row("all at once, idle", answers, seconds, rate, 0, server))
+        outcome = await at_once(caller, server, count)
+        rows.append(_row("all at once, idle", outcome, one, server))
         progress("while indexing")
-        answers, seconds, indexed = await indexing(caller, count, folder)
-        rows.append(_row("all at once, indexing", answers, seconds, rate, indexed, server))
+        outcome = await indexing(caller, server, count, folder)
+        rows.append(_row("all at once, indexing", outcome, one, server))
     return Table(f"{count} searches by text over HTTP", COLUMNS, rows)
 
 
-def _row(
-    way: str, answers: Sequence[Answer], seconds: float, rate: float, indexed: int, server: Running
-) -> list[Cell]:
+def _row(way: str, outcome: Outcome, one: Outcome, server: Running) -> list[Cell]:
+    answers, took = outcome.answers, outcome.took
     lost = [answer for answer in answers if answer.result is None]
     for why in sorted({answer.why for answer in lost})[:5]:
         progress(f"{way}: lost: {why}")
     times = np.array([answer.seconds for answer in answers]) * 1000
     p50, p95, p99 = (float(value) for value in np.percentile(times, (50, 95, 99)))
-    throughput = (len(answers) - len(lost)) / seconds
-    rss = memory(server.process).rss
-    counts: list[Cell] = [way, len(answers), len(lost), p50, p95, p99]
-    return [*counts, throughput, throughput / rate, indexed, rss]
+    rate = (len(answers) - len(lost)) / took.clock
+    to_alone = rate / len(one.answers) * one.took.clock
+    each = 1000 / len(answers)
+    held = memory(server.process)
+    counts: list[Cell] = [way, len(answers), len(lost), p50, p95, p99, rate, to_alone]
+    return [*counts, each * took.server, each * took.client, outcome.indexed, held.rss, held.own]
 
 
 async def _search(caller: Caller, name: str, number: int) -> Answer:

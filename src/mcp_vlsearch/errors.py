@@ -20,7 +20,10 @@ VLSearchError
 └── CancelledError          the caller asked to stop; what is done stays
 """
 
+from typing import Final
+
 __all__ = [
+    "MEMORY_HAS_RUN_OUT",
     "CancelledError",
     "CheckpointError",
     "ClientError",
@@ -40,6 +43,12 @@ __all__ = [
     "UnreachableError",
     "VLSearchError",
 ]
+
+
+MEMORY_HAS_RUN_OUT: Final = (
+    "memory has run out: end other programs and try again; what is done so far stays"
+)
+"""What is said in place of a MemoryError, wherever it comes from."""
 
 
 class VLSearchError(Exception):

@@ -31,6 +31,7 @@ __all__ = [
     "Rewrite",
     "Settings",
     "Share",
+    "default_library",
     "explain",
     "fitting",
     "is_of",
@@ -198,7 +199,7 @@ def load_settings(
         for name in Settings.model_fields
         if environment.get(variable := ENVIRONMENT_PREFIX + name.upper())
     }
-    library = given.get("library") or from_environment.get("library") or _default_library()
+    library = given.get("library") or from_environment.get("library") or default_library()
     library = _absolute(Path(library))
     chosen = {**from_environment, **given}
     from_file = fitting(read_config(library / CONFIG_FILE), chosen)
@@ -261,7 +262,8 @@ def model_name(name: str) -> str:
     return str(_absolute(Path(name))) if is_local else name
 
 
-def _default_library() -> Path:
+def default_library() -> Path:
+    """Return the directory of the library of whoever runs this, which need not be there yet."""
     from platformdirs import user_data_path
 
     return user_data_path("mcp-vlsearch", appauthor=False)

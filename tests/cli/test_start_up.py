@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from mcp_vlsearch.cli import app
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.errors import MEMORY_HAS_RUN_OUT
 from mcp_vlsearch.version import VERSION
 
 from .conftest import Run
@@ -150,6 +151,18 @@ def test_a_surprise_is_one_line_with_a_hint_unless_debugging(
     monkeypatch.setenv("MCP_VLSEARCH_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         run("plugins")
+
+
+def test_memory_that_runs_out_is_one_line_that_says_what_to_do(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("mcp_vlsearch.plugins.available", fail)
+    result = run("plugins")
+    assert result.code == 1
+    assert result.err == f"error: {MEMORY_HAS_RUN_OUT}\n"
 
 
 def test_a_terminal_that_lacks_a_character_gets_an_escape(tmp_path: Path) -> None:

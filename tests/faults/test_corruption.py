@@ -80,6 +80,23 @@ def test_lost_vectors_are_named_and_only_they_are_encoded_again(indexed: Path) -
         assert library.search_by_text("red").searched_images == COUNT
 
 
+@pytest.mark.parametrize("table", ["fingerprints", "fingerprints_again"])
+def test_no_vector_is_lost_with_the_page_that_names_the_encoders(indexed: Path, table: str) -> None:
+    before = rows(indexed, "SELECT image_id, vector FROM embeddings ORDER BY id")
+    ((page,),) = rows(indexed, f"SELECT rootpage FROM sqlite_schema WHERE name = '{table}'")
+    assert isinstance(page, int)
+    content = (indexed / "library.db").read_bytes()
+    hit = content[(page - 1) * PAGE : page * PAGE]
+    assert damage(indexed, lambda page: page == hit) == 1
+    recovered = opened(indexed).recover()
+    assert_whole(indexed)
+    assert (recovered.vectors, recovered.lost) == (COUNT, [])
+    assert rows(indexed, "SELECT image_id, vector FROM embeddings ORDER BY id") == before
+    with opened(indexed) as library:
+        assert library.search_by_text("red").searched_images == COUNT
+        assert library.index().encoded == 0
+
+
 def test_lost_file_rows_are_read_again_without_encoding(indexed: Path) -> None:
     before = rows(indexed, FILES)
     name = f"{COUNT // 2:04}{'-' * 60}.png".encode()

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -40,6 +41,38 @@ async def test_a_call_is_a_line_with_outcome_and_seconds_but_not_what_was_asked(
     assert "5 encoded" in caplog.text
     assert "secret" not in caplog.text
     assert str(library.roots()[0]) not in caplog.text
+
+
+def test_each_file_that_fails_is_a_line_with_its_reason_once(
+    make_library: MakeLibrary, pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mcp_vlsearch")
+    torn = pictures / "torn\nand odd.png"
+    torn.write_bytes((pictures / "red.png").read_bytes()[:40])
+    (tmp_path / "outside.png").write_bytes((pictures / "red.png").read_bytes())
+    (pictures / "link.png").symlink_to(tmp_path / "outside.png")
+    (pictures / "good.png").write_bytes((pictures / "red.png").read_bytes())
+    library = make_library()
+
+    def told() -> dict[str, str]:
+        report = library.index()
+        assert report.failed == 2
+        failed = [vars(record) for record in caplog.records if hasattr(record, "path")]
+        assert all(f"failed: {one['path']}: {one['error']}" == one["message"] for one in failed)
+        caplog.clear()
+        return {one["path"].removeprefix(str(pictures)): one["error"] for one in failed}
+
+    first = told()
+    assert list(first) == ["/link.png", "/torn\\nand odd.png"]
+    assert "outside the roots" in first["/link.png"]
+    assert "damaged" in first["/torn\\nand odd.png"]
+    assert told() == {}, "what failed before and is as it was is not told again"
+    torn.write_bytes(b"no picture")
+    assert list(told()) == ["/torn\\nand odd.png"]
+    pictures.rename(tmp_path / "away")
+    caplog.set_level(logging.WARNING, "mcp_vlsearch")
+    assert library.index().failed == 1
+    assert not caplog.records, "commands tell failures in their report"
 
 
 @pytest.mark.anyio

@@ -11,7 +11,8 @@ from mcp.types import CallToolResult, TextContent
 
 from mcp_vlsearch import plugins
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.errors import PluginError
+from mcp_vlsearch.core.searching import Searcher
+from mcp_vlsearch.errors import MEMORY_HAS_RUN_OUT, PluginError
 from mcp_vlsearch.server import build_server
 
 from .conftest import MakeLibrary
@@ -247,3 +248,15 @@ async def test_a_tool_plugin_that_fails_is_named(
 
 def register_badly(_server: Any, _library: Library) -> None:
     raise RuntimeError("no")
+
+
+async def test_memory_that_runs_out_in_a_call_is_one_line_that_says_what_to_do(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Searcher, "search", fail)
+    async with Client(build_server(library)) as client:
+        result = await client.call_tool("search_by_text", {"query": "red"})
+    assert error_of(result) == MEMORY_HAS_RUN_OUT

@@ -1,18 +1,25 @@
 """What people see and do in the web page, in a real browser."""
 
+import asyncio
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import gradio
 import numpy as np
 import pytest
 from PIL import Image
 
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.core.progress import Progress, ProgressCallback
+from mcp_vlsearch.errors import CancelledError
 from mcp_vlsearch.settings import load_settings
+from mcp_vlsearch.webui.duplicates import DuplicatesTab
 from mcp_vlsearch.webui.mounting import web_app
 from tests.browser import KEYS, Browser
 from tests.http_servers import serving
@@ -87,8 +94,9 @@ def test_a_picture_is_shown_searched_and_changed_by_a_text(
 
 
 def test_a_hit_opens_with_its_facts_its_likes_and_what_matches(
-    window: Browser, album: Library
+    window: Browser, album: Library, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "mcp_vlsearch")
     search(window, "a red bus")
     hits = album.search_by_text("a red bus", top_k=24).hits
     ids(window, [hit.image_id for hit in hits])
@@ -106,6 +114,9 @@ def test_a_hit_opens_with_its_facts_its_likes_and_what_matches(
     window.click("#alike")
     ids(window, found(album.search_by_image(hits[1].image_id, top_k=24)))
     assert not window.get("document.querySelector('#chosen')?.offsetParent")
+    called = [vars(record)["tool"] for record in caplog.records if hasattr(record, "tool")]
+    assert called == ["search_by_text", "explain_match", "search_by_image"]
+    assert "red bus" not in caplog.text
 
 
 def test_phrasings_filters_and_what_is_excluded_narrow_a_search_down(
@@ -229,9 +240,11 @@ def test_a_folder_is_indexed_with_live_progress_and_shown_in_every_tab(
     pictures = draw(tmp_path / "pictures")
     (pictures / "broken.png").write_bytes(b"no picture")
     window = chromium
+    ColourEncoder.loading.clear()
     show(window, start())
     search(window, "red")
     window.until(f"{TOLD}.includes('The library is empty: add a folder under Index')")
+    assert not ColourEncoder.loading.is_set(), "no model is loaded for nothing"
     tab(window, "Index", "#index")
     told = "document.querySelector('#index-told').textContent"
     folder = "#folder input, #folder textarea"
@@ -288,7 +301,7 @@ def test_a_run_can_be_cancelled_and_keeps_what_is_done(
     assert 0 < chromium.get(f"{IDS}.length") < 8
 
 
-def test_the_page_is_there_before_the_model_and_a_first_search_says_that_it_loads(
+def test_the_page_is_there_before_its_model_which_a_first_search_waits_for(
     chromium: Browser, start: Open, tmp_path: Path
 ) -> None:
     pictures = draw(tmp_path / "pictures")
@@ -296,13 +309,54 @@ def test_the_page_is_there_before_the_model_and_a_first_search_says_that_it_load
     with Library(load_settings(flags, environment={}), make_encoder=ColourEncoder) as library:
         library.index()
     ColourEncoder.gate.clear()
+    ColourEncoder.loading.clear()
     address = start(roots=(pictures,))
     show(chromium, address)
+    assert ColourEncoder.loading.wait(60), "opening the page is enough"
     assert "8 images in 1 folder" in chromium.get("document.querySelector('#headline').innerText")
     search(chromium, "red")
     chromium.until(f"{TOLD}.startsWith('loading the ')")
     ColourEncoder.gate.set()
     chromium.until(f"{IDS}.length === 8")
+
+
+def test_a_search_for_copies_can_be_cancelled(
+    chromium: Browser, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(library: Library, *, report: ProgressCallback, **_: Any) -> None:
+        del library
+        while not pause.wait(0.02):
+            report(Progress(3, 8, "comparing pictures: 3 of 8"))
+
+    pause = threading.Event()
+    monkeypatch.setattr(Library, "duplicates", endless)
+    show(chromium, address)
+    tab(chromium, "Duplicates", "#find")
+    chromium.click("#find")
+    told = "document.querySelector('#duplicates-told').textContent"
+    chromium.until(f"{told}.includes('comparing pictures: 3 of 8')")
+    chromium.click("#cancel-find")
+    try:
+        chromium.until(f"{told}.includes('stopped: what is done stays')")
+    finally:
+        pause.set()
+
+
+def test_a_window_cancels_its_own_search_for_copies_only(album: Library) -> None:
+    async def built() -> DuplicatesTab:
+        with gradio.Blocks():
+            return DuplicatesTab(album)
+
+    copies = asyncio.run(built())  # elsewhere Gradio leaves loops of its own open
+    given = {copies._threshold: 0.95, copies._groups: 20}
+    mine, other = (cast("gradio.Request", SimpleNamespace(session_hash=name)) for name in "ab")
+    stopped, whole = copies._find(given, mine), copies._find(given, other)
+    next(stopped), next(whole)
+    copies._cancel(mine)
+    with pytest.raises(CancelledError):
+        list(stopped)
+    assert "No copies among 8 images" in list(whole)[-1][copies._status]
+    copies._cancel(mine)  # nothing is under way: nothing happens
 
 
 def test_hits_of_an_offline_root_say_so_and_a_read_only_page_indexes_nothing(

@@ -194,6 +194,15 @@ def keep_looks(tables: Tables) -> None:
     )
 
 
+def keep_spaces_twice(tables: Tables) -> None:
+    """Keep on another page, too, what tells vectors apart: without it all of them are lost."""
+    tables.execute(
+        """CREATE INDEX fingerprints_again ON fingerprints (
+            id, fingerprint, encoder, model, precision, dim, created_at, choices, searched
+        )"""
+    )
+
+
 STEPS: Final = (
     create_catalog,
     create_embeddings,
@@ -207,4 +216,5 @@ STEPS: Final = (
     keep_looks,
     count_changes_of_copies,
     hold_parts,  # keeps the triggers that ``files`` has from others
+    keep_spaces_twice,
 )

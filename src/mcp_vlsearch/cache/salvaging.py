@@ -69,6 +69,11 @@ class Salvage:
             elif found:
                 yield found
 
+    def copies(self, index: str) -> Iterator[Row]:
+        """Read an index that has all of the columns, too: it lies on other pages than the table."""
+        from_index = f"{self._select} INDEXED BY {index} WHERE {self._key} IS NOT NULL"
+        yield from self._scan(f"{from_index} ORDER BY {self._key}")
+
     def _scan(self, query: str, given: Row = ()) -> "_Scan":
         return _Scan(self._connection, query, given)
 

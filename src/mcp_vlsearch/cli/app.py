@@ -25,8 +25,14 @@ from mcp_vlsearch.cli import (
     storybook,
     webui,
 )
+from mcp_vlsearch.cli.defaults import CommandWithDefaults
 from mcp_vlsearch.cli.examples import EXIT_CODES, epilog
-from mcp_vlsearch.errors import CancelledError, SettingsError, VLSearchError
+from mcp_vlsearch.errors import (
+    MEMORY_HAS_RUN_OUT,
+    CancelledError,
+    SettingsError,
+    VLSearchError,
+)
 from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.logs import set_up_logs
 from mcp_vlsearch.private import keep_private
@@ -66,6 +72,7 @@ app.add_typer(encoder.commands, name="encoder")
 for _words, _group in (("", app), ("cache ", cache.commands), ("encoder ", encoder.commands)):
     for _command in _group.registered_commands:
         _command.epilog = epilog(f"{_words}{_command.name}")
+        _command.cls = CommandWithDefaults
 
 
 def _print_version(wanted: bool) -> None:
@@ -121,6 +128,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
+        if isinstance(error, MemoryError):
+            return _fail(MEMORY_HAS_RUN_OUT, FAILED)
         return _fail(
             f"{type(error).__name__}: {error} (set {DEBUG}=1 to see where it comes from)", FAILED
         )

@@ -19,12 +19,15 @@ from mcp_vlsearch.core.progress import Meter
 
 __all__ = ["demo"]
 
+BUILT_IN: Final = "storybook"
+"""The model of the demo, unless another encoder or model is asked for."""
+
 _KINDS: Final[tuple[Kind, ...]] = (
     "English", "English", "English", "Chinese", "Chinese", "picture", "picture",
 )  # fmt: skip
 
 
-@takes(flags=only(*ENCODING))
+@takes(flags=only(*ENCODING, model=BUILT_IN, library="library, in the folder of --out"))
 def demo(
     *,
     out: Annotated[
@@ -91,7 +94,7 @@ def _given(out: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the demo's library: those of the flags, and its own defaults."""
     given = {name: value for name, value in flags.items() if value is not None}
     if "encoder" not in given:
-        given.setdefault("model", "storybook")
+        given.setdefault("model", BUILT_IN)
     given.setdefault("library", out / "library")
     given["share"] = "off"  # nothing is left running
     return given

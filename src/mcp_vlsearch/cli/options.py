@@ -7,8 +7,9 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
@@ -22,12 +23,16 @@ __all__ = [
     "PARTS",
     "REWRITING",
     "SETTINGS",
+    "SETTINGS_PANEL",
     "WithJson",
     "given_folder",
     "given_path",
     "only",
     "takes",
 ]
+
+SETTINGS_PANEL: Final = "Settings"
+"""Under which the help lists the flags of settings."""
 
 WithJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -70,7 +75,7 @@ def _option(kind: object, flag: str, text: str, panel: str, metavar: str | None 
 
 
 def _setting(kind: object, flag: str, text: str, metavar: str) -> object:
-    return _option(kind, flag, text, "Settings", metavar)
+    return _option(kind, flag, text, SETTINGS_PANEL, metavar)
 
 
 def _filter(kind: object, flag: str, text: str, metavar: str) -> object:
@@ -255,6 +260,14 @@ def takes(**groups: dict[str, object]) -> Callable[[Callable[..., int]], Callabl
     return decorate
 
 
-def only(*names: str) -> dict[str, object]:
-    """Return some of the settings' options."""
-    return {name: SETTINGS[name] for name in names}
+def only(*names: str, **defaults: str) -> dict[str, object]:
+    """Return some of the settings' options; ``defaults`` are a command's own, for its help."""
+    own = {name: _with_default(SETTINGS[name], text) for name, text in defaults.items()}
+    return {name: SETTINGS[name] for name in names} | own
+
+
+def _with_default(option: object, text: str) -> object:
+    kind, info = get_args(option)
+    info = copy(info)
+    info.show_default = text
+    return Annotated[kind, info]

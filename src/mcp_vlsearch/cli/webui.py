@@ -10,6 +10,7 @@ import typer
 from mcp_vlsearch.cli.frame import settings_from
 from mcp_vlsearch.cli.options import OF_CALLS, SETTINGS, given_path, takes
 from mcp_vlsearch.cli.serve import check_settings
+from mcp_vlsearch.logs import tell_more
 
 __all__ = ["webui"]
 
@@ -42,6 +43,7 @@ def webui(
 ) -> int:
     """Serve a web page to search, index and look at the library with."""
     del json
+    tell_more()
     settings = settings_from(flags)
     if root:
         roots = (*settings.roots, *(folder.expanduser().absolute() for folder in root))

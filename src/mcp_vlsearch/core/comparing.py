@@ -32,6 +32,8 @@ class Comparison:
     ``scanned`` counts what is unchanged, to be read or among the failures, each path once; only
     files of which some parts failed, ``partly``, are unchanged and among the failures. ``unlisted``
     are failures that the catalog does not have yet: links and names that lead to no file of it.
+    ``fresh`` are these and whatever else failed in this scan, not those that failed before and are
+    as they were.
     """
 
     scanned: int = 0
@@ -41,6 +43,7 @@ class Comparison:
     gone: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     unlisted: list[Failure] = field(default_factory=list)
+    fresh: list[Failure] = field(default_factory=list)
 
 
 class Comparer:
@@ -73,6 +76,7 @@ class Comparer:
                     "connect it or `remove` it"
                 )
                 found.failures.append(Failure(path=path, error=why))
+                found.fresh.append(found.failures[-1])
                 found.scanned += 1
                 continue
             if not os.path.lexists(path) and not self._catalog.file_count(path):
@@ -102,10 +106,12 @@ class Comparer:
         for failure in failures:
             known = missed.get(failure.path, _LAST)
             if known[5] or _is_folder(failure.path):
+                found.fresh.append(failure)
                 continue  # what an image's file or a folder holds may be had again
             missed.pop(failure.path, None)  # it is there, though not to be had
             if known[4] != failure.error:
                 found.unlisted.append(failure)
+                found.fresh.append(failure)
         self._unreadable |= {path for path, _ in scan.unreadable}
         return set(missed)
 

@@ -4,6 +4,7 @@ One transaction per batch holds vectors and catalog together, so a crash loses a
 flight, and a run that starts again finds everything before it in the embedding cache.
 """
 
+import logging
 import os
 import time
 from collections.abc import Generator, Sequence
@@ -28,11 +29,14 @@ from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.pins import is_elsewhere
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import Failure, IndexReport
+from mcp_vlsearch.wording import on_a_line
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
 
 __all__ = ["Indexer"]
+
+logger = logging.getLogger(__name__)
 
 _FORGET_FILES: Final = 500
 """Files at most that one transaction forgets."""
@@ -88,6 +92,7 @@ class Indexer:
             self._catalog.count_folders(self._roots.folders)
             found = comparer.compare(paths, recursive, force)
         self._failures += found.failures
+        _tell(found.fresh)
         self._counts.unchanged += found.unchanged
         self._partly += found.partly
         self._found = found
@@ -210,7 +215,9 @@ class Indexer:
             self._catalog.put_files(_records(batch, known))
             self._catalog.forget(sorted(moved_from))
             self._embeddings.publish(list(found), renew=force)
-        self._failures += [Failure(path=p.file.path, error=p.error) for p in batch.files if p.error]
+        failures = [Failure(path=p.file.path, error=p.error) for p in batch.files if p.error]
+        self._failures += failures
+        _tell(failures)
         self._partly += sum(1 for p in good if p.error)
 
     def _count(self, good: Sequence[Outcome], known: dict[str, FileRecord]) -> set[str]:
@@ -251,6 +258,13 @@ class Indexer:
             with self._database.write():
                 self._catalog.forget(paths[start : start + _FORGET_FILES])
             self._report(Progress(start, len(paths), "forgetting files that are gone"))
+
+
+def _tell(failures: Sequence[Failure]) -> None:
+    """Log why files have no image; names of files may hold anything."""
+    for failure in failures:
+        path, error = on_a_line(failure.path), on_a_line(failure.error)
+        logger.info("failed: %s: %s", path, error, extra={"path": path, "error": error})
 
 
 def _never_read(failure: Failure) -> FileRecord:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -240,7 +240,8 @@ class _Recovery:
 
 def _spaces(old: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     columns = (*_SPACES, "choices", "searched")
-    for key, *values in Salvage(old, "fingerprints", "id", columns).rows():
+    salvage = Salvage(old, "fingerprints", "id", columns)
+    for key, *values in chain(salvage.rows(), salvage.copies("fingerprints_again")):
         row = dict(zip(columns, values, strict=True))
         if all(map(_is_text, (row[name] for name in _SPACES if name != "dim"))) and row["dim"]:
             yield {"id": key, **row}

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from mcp_vlsearch import gallery
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.errors import PluginError, VLSearchError
+from mcp_vlsearch.errors import MEMORY_HAS_RUN_OUT, PluginError, VLSearchError
 from mcp_vlsearch.plugins import available
 from mcp_vlsearch.server.calls import CallCounter, told
 from mcp_vlsearch.version import VERSION
@@ -138,6 +138,8 @@ class LibraryServer(MCPServer[Any]):
             cause = error.__cause__
             if isinstance(cause, VLSearchError):
                 raise ToolError(_one_line(cause)) from cause
+            if isinstance(cause, MemoryError):
+                raise ToolError(MEMORY_HAS_RUN_OUT) from cause
             raise UnexpectedToolError(
                 f"{name} failed unexpectedly ({_one_line(repr(cause))}): look into the server's "
                 "log and report it"

@@ -1,4 +1,4 @@
-"""What is told of calls of tools: a line each, a warning for slow ones, and numbers.
+"""What is told of calls: a line each, a warning for slow ones, and numbers.
 
 No line tells what was asked for, unless the server is verbose.
 """
@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Protocol
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 
 from mcp_vlsearch.core.steps import recorded
+from mcp_vlsearch.errors import CancelledError, VLSearchError
 from mcp_vlsearch.wording import shown
 
 __all__ = ["CallCounter", "Outcome", "told"]
@@ -41,9 +42,9 @@ def told(
     arguments: Mapping[str, Any],
     request: str | None,
     slow_seconds: float,
-    counter: CallCounter | None,
+    counter: CallCounter | None = None,
 ) -> Iterator[None]:
-    """Tell of the call that the block makes, and count it."""
+    """Tell of the call that the block makes, of a tool or of the library, and count it."""
     logger.debug("%s called: %s", tool, shown(repr(dict(arguments)), _LONGEST))
     began = time.perf_counter()
     outcome: Outcome = "cancelled"
@@ -53,14 +54,21 @@ def told(
         try:
             yield
             outcome = "ok"
-        except ToolError as error:
-            outcome = "failed" if isinstance(error, UnexpectedToolError) else "refused"
+        except Exception as error:
+            outcome = _outcome(error)
             raise
         finally:
             seconds = time.perf_counter() - began
             if counter:
                 counter.ended(tool, outcome, seconds)
             _tell(tool, outcome, request, seconds, steps if seconds >= slow_seconds else None)
+
+
+def _outcome(error: Exception) -> Outcome:
+    if isinstance(error, CancelledError):
+        return "cancelled"
+    is_expected = isinstance(error, ToolError | VLSearchError)
+    return "refused" if is_expected and not isinstance(error, UnexpectedToolError) else "failed"
 
 
 def _tell(

@@ -11,8 +11,10 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import gradio as gr
 
+from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
-from mcp_vlsearch.errors import CancelledError, VLSearchError
+from mcp_vlsearch.errors import MEMORY_HAS_RUN_OUT, CancelledError, VLSearchError
+from mcp_vlsearch.server.calls import told as logged
 
 __all__ = ["Shown", "follow", "telling"]
 
@@ -26,13 +28,16 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 def follow(
+    library: Library,
+    name: str,
     work: Callable[[ProgressCallback], T],
     show: Callable[[Progress], Shown],
     stop: threading.Event | None = None,
 ) -> Generator[Shown, None, T]:
     """Do work in a thread, yield what shows its latest progress, and return its result.
 
-    The work is stopped if the page goes away meanwhile, or when ``stop`` is set.
+    It is logged as a call of the library's method ``name``. It is stopped if the page goes away
+    meanwhile, or when ``stop`` is set.
     """
     stopped = stop or threading.Event()
     steps: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()
@@ -46,7 +51,8 @@ def follow(
 
     def run() -> None:
         try:
-            results.append(work(report))
+            with logged(name, {}, None, library.settings.slow_call_seconds):
+                results.append(work(report))
         except BaseException as error:  # is told in the page
             errors.append(error)
         finally:
@@ -101,6 +107,8 @@ def telling(
 def _words(error: Exception) -> str:
     if isinstance(error, VLSearchError):
         return _line(error)
+    if isinstance(error, MemoryError):
+        return MEMORY_HAS_RUN_OUT
     _LOG.error("the web page failed", exc_info=error)
     return f"it failed unexpectedly ({_line(error)}): look into the server's log and report it"
 

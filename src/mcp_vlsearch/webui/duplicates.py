@@ -1,5 +1,6 @@
 """The tab that finds copies. It never deletes anything."""
 
+import threading
 from collections.abc import Iterator
 
 import gradio as gr
@@ -17,16 +18,22 @@ _WORDS = {"kept": "keep this", "exact": "same bytes", "near": "looks the same"}
 
 
 class DuplicatesTab:
-    """A threshold, and the groups of copies that it gives."""
+    """A threshold, and the groups of copies that it gives.
+
+    Each window looks by itself, and cancels its own search only.
+    """
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._stops: dict[str | None, threading.Event] = {}
         with gr.Row(equal_height=True):
             self._threshold = gr.Slider(
                 0.5, 1, value=0.95, step=0.005, label="Least cosine at which pixels are compared"
             )
             self._groups = gr.Slider(1, 100, value=20, step=1, label="Groups at most")
-        go = gr.Button("Find duplicates", variant="primary", elem_id="find")
+        with gr.Row():
+            go = gr.Button("Find duplicates", variant="primary", elem_id="find")
+            cancel = gr.Button("Cancel", elem_id="cancel-find")
         self._status = gr.HTML(
             pieces.note("Groups that free most come first. Nothing is ever deleted here."),
             elem_id="duplicates-told",
@@ -39,15 +46,25 @@ class DuplicatesTab:
             show_progress="hidden",
             api_visibility="private",
         )
+        cancel.click(self._cancel, None, None, show_progress="hidden", api_visibility="private")
 
-    def _find(self, given: Shown) -> Iterator[Shown]:
-        yield {self._status: pieces.working(Progress(0, None, "looking for copies"))}
-        report: DuplicateReport = yield from follow(
-            lambda progress: self._library.duplicates(
-                threshold=given[self._threshold], top_k=int(given[self._groups]), report=progress
-            ),
-            lambda progress: {self._status: pieces.working(progress)},
-        )
+    def _find(self, given: Shown, window: gr.Request) -> Iterator[Shown]:
+        stop = self._stops[window.session_hash] = threading.Event()
+        try:
+            yield {self._status: pieces.working(Progress(0, None, "looking for copies"))}
+            report: DuplicateReport = yield from follow(
+                self._library,
+                "duplicates",
+                lambda progress: self._library.duplicates(
+                    threshold=given[self._threshold],
+                    top_k=int(given[self._groups]),
+                    report=progress,
+                ),
+                lambda progress: {self._status: pieces.working(progress)},
+                stop,
+            )
+        finally:
+            self._stops.pop(window.session_hash, None)
         files = [file for group in report.groups for file in group.files]
         ids = list(dict.fromkeys(file.image_id for file in files))
         jpegs = dict(zip(ids, small(self._library, ids), strict=True))
@@ -55,6 +72,10 @@ class DuplicatesTab:
             self._status: pieces.note(_told(report)),
             self._shown: "".join(_group(group, jpegs) for group in report.groups),
         }
+
+    def _cancel(self, window: gr.Request) -> None:
+        if stop := self._stops.get(window.session_hash):
+            stop.set()
 
 
 def _told(report: DuplicateReport) -> str:

@@ -83,6 +83,8 @@ class EmbeddingTab:
         text, image = given[self._text] or "", uploaded(given[self._picture])
         yield {self._status: pieces.working(Progress(0, None, "encoding"))}
         made: Embedding = yield from follow(
+            self._library,
+            "embed",
             lambda report: self._library.embed(text, image=image, report=report),
             lambda progress: {self._status: pieces.working(progress)},
         )

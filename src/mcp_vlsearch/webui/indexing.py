@@ -78,7 +78,9 @@ class IndexTab:
                     report=report,
                 )
 
-            report: IndexReport = yield from follow(work, self._working, self._stop)
+            report: IndexReport = yield from follow(
+                self._library, "index", work, self._working, self._stop
+            )
         finally:
             self._turn.release()
         yield {self._status: pieces.note(_told(report)), self._report: _shown(report)}

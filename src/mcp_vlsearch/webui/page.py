@@ -72,7 +72,8 @@ _SWEEP: Final = (300, 3600)
 def build_page(library: Library, *, may_allow: bool) -> gr.Blocks:
     """Return the page of a library; with ``may_allow``, folders may become roots there.
 
-    Nothing of it waits for the model.
+    Nothing of it waits for the model, which is loaded in the background once somebody looks at the
+    page of a library that has pictures.
     """
     page = gr.Blocks(
         title="mcp-vlsearch", analytics_enabled=False, fill_width=True, delete_cache=_SWEEP
@@ -92,7 +93,7 @@ def build_page(library: Library, *, may_allow: bool) -> gr.Blocks:
             with gr.Tab("Duplicates"):
                 DuplicatesTab(library)
         page.load(
-            lambda: headline(library),
+            lambda: _opened(library),
             None,
             head,
             show_progress="hidden",
@@ -100,3 +101,11 @@ def build_page(library: Library, *, may_allow: bool) -> gr.Blocks:
         )
     page.queue(default_concurrency_limit=_AT_ONCE, api_open=False)
     return page
+
+
+def _opened(library: Library) -> str:
+    """Have the model loaded, where there is something to search, and return the headline."""
+    status = library.status()
+    if status.images:
+        library.warm_up()
+    return headline(status)

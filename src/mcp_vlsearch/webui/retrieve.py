@@ -145,12 +145,13 @@ class RetrieveTab:
                     **common,
                 )
 
-        yield from self._run(work, about)
+        yield from self._run("search_by_image" if image else "search_by_text", work, about)
 
     def _more_like(self, given: Shown) -> Iterator[Shown]:
         hit = _hit(given[self._result], given[self._chosen])
         common = self._common(given)
         yield from self._run(
+            "search_by_image",
             lambda report: self._library.search_by_image(hit.image_id, report=report, **common),
             f"pictures like {hit.name}",
         )
@@ -163,10 +164,10 @@ class RetrieveTab:
             "filters": self.filters.read(given),
         }
 
-    def _run(self, work: Any, about: str) -> Iterator[Shown]:
+    def _run(self, name: str, work: Any, about: str) -> Iterator[Shown]:
         """Search, and show the hits with their pictures."""
         yield {self.status: pieces.working(Progress(0, None, "searching"))}
-        result: SearchResult = yield from follow(work, self._working)
+        result: SearchResult = yield from follow(self._library, name, work, self._working)
         jpegs = small(self._library, [hit.image_id for hit in result.hits])
         yield {
             self.status: _told(result, about, self._library.settings.read_only),
@@ -190,6 +191,8 @@ class RetrieveTab:
             raise QueryError("a heat map shows what matches a text: give one first")
         yield {self.status: pieces.working(Progress(0, None, "looking at each part"))}
         found = yield from follow(
+            self._library,
+            "explain_match",
             lambda report: self._library.explain_match(hit.image_id, text, report=report),
             self._working,
         )

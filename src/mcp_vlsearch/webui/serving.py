@@ -1,5 +1,6 @@
 """From settings to a web page that is served: library, address, token, browser."""
 
+import logging
 import threading
 import webbrowser
 from typing import Final
@@ -16,6 +17,8 @@ from mcp_vlsearch.webui.mounting import web_app
 
 __all__ = ["serve"]
 
+logger = logging.getLogger(__name__)
+
 _OPENS_AFTER: Final = 0.5
 """Seconds before a browser is opened; the socket already listens, so it may come early."""
 
@@ -31,6 +34,7 @@ def serve(settings: Settings, host: str, port: int, is_opened: bool) -> None:
     with listen(host, port) as listening, Library(settings, make_encoder) as library:
         port = listening.getsockname()[1]
         address = f"http://{bracketed(host)}:{port}/"
+        logger.info("the library is %s", settings.library)
         token, is_new = settings.token, False
         if token is None and not is_loopback(host):
             token, is_new = new_token(), True

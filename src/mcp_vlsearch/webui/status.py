@@ -37,9 +37,8 @@ class StatusTab:
         }
 
 
-def headline(library: Library) -> str:
+def headline(status: LibraryStatus) -> str:
     """Return the line that stands at the top of the page, of what needs no model to be told."""
-    status = library.status()
     roots = len(status.roots)
     offline = sum(not root.online for root in status.roots)
     gone = f', <b class="off">{offline} offline</b>' if offline else ""
