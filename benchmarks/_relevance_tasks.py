@@ -15,6 +15,7 @@ from benchmarks._scenes import Storybook, Vectors
 from benchmarks._vectors import World
 from mcp_vlsearch.core.relevance import Background, Likeness, judge, likeness
 from mcp_vlsearch.storybook.captions import Detail, Fact, Language, caption, facts_of
+from mcp_vlsearch.storybook.changes import change
 from mcp_vlsearch.storybook.scene import sample_scene
 from mcp_vlsearch.types import Relevance
 
@@ -95,7 +96,7 @@ class Judge:
 
 
 class Scenes:
-    """Storybook scenes with what is asked of them: captions, and the same scenes drawn anew."""
+    """Storybook scenes with what is asked of them: captions, the same drawn anew, and changed."""
 
     def __init__(self, model: Storybook, largest: int, queries: int, seed: int) -> None:
         rng = random.Random(f"storybook relevance {seed}")
@@ -109,9 +110,17 @@ class Scenes:
         self._texts = {k: model.texts([c.text for c in v]) for k, v in self._captions.items()}
         self._words = {"unknown": model.texts(UNKNOWN), "nonsense": model.texts(NONSENSE)}
         anew = [replace(scene, seed=rng.getrandbits(32)) for scene in asked]
-        vectors = model.pictures([*self._scenes, *anew])
-        self._rows, self._anew = np.split(vectors, [len(self._scenes)])
+        changes = [change(scene, rng) for scene in asked]
+        changed = [replace(c.scene, seed=rng.getrandbits(32)) for c in changes]
+        vectors = model.pictures([*self._scenes, *anew, *changed])
+        count = len(self._scenes)
+        self._rows, self._anew, self._changed = np.split(vectors, [count, count + len(anew)])
         self._facts = [facts_of(scene) for scene in self._scenes]
+        self._changed_facts = [facts_of(scene) for scene in changed]
+        self._composed = {
+            f"{language} composed": model.composed(asked, [c.request[language] for c in changes])
+            for language in LANGUAGES
+        }
 
     def asked(self, size: int) -> Iterator[Asked]:
         """Yield queries over libraries of a size; each once with right pictures, once without.
@@ -136,13 +145,29 @@ class Scenes:
             for vector in vectors:
                 yield Asked(kind, vector, self._rows[:size], None)
 
+    def composed(self, size: int) -> Iterator[Asked]:
+        """Yield queries by a scene and a text, over libraries as :meth:`asked` has them.
+
+        The changed scene is where the given one was, which is no answer.
+        """
+        for kind, vectors in self._composed.items():
+            for number, vector in enumerate(vectors):
+                first = self._first(number, size)
+                library = self._rows[first : first + size].copy()
+                library[number - first] = self._changed[number]
+                lacking = self._without(self._changed_facts[number], number, size)
+                yield Asked(kind, vector, library, np.arange(first, first + size) == number)
+                yield Asked(kind, vector, lacking, None)
+
     def _first(self, number: int, size: int) -> int:
         """Return where the library begins that holds a scene."""
         return number // size * size
 
     def _without(self, facts: frozenset[Fact], number: int, size: int) -> Vectors:
         named = {fact for fact in facts if fact[0] == "is"} or set(facts)
-        lacking = np.flatnonzero(~np.any([self._having[fact] for fact in named], axis=0))
+        none = np.zeros(len(self._scenes), bool)
+        has = np.any([self._having.get(fact, none) for fact in named], axis=0)
+        lacking = np.flatnonzero(~has)
         start = min(self._first(number, size), max(len(lacking) - size, 0))
         return self._rows[lacking[start : start + size]]
 

@@ -4,8 +4,9 @@
     python -m benchmarks.relevance --sizes 50 500      # quicker
 
 Storybook scenes that no training saw, asked for by captions of every length in both languages, by
-the same scene drawn anew, by words that no scene shows and by nonsense; and vectors that are spread
-as a larger encoder's may be (``_vectors.py``). Figures do not depend on the machine.
+the same scene drawn anew, by a scene and a text that changes one thing of it, by words that no
+scene shows and by nonsense; and vectors that are spread as a larger encoder's may be
+(``_vectors.py``). Figures do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -94,11 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scenes = Scenes(Storybook(options.workers), max(options.sizes), options.queries, options.seed)
     judge = Judge(options.seed)
     tables = []
-    found = []
-    for size in options.sizes:
-        progress(f"storybook: {size} pictures")
-        found.append(rows(size, scenes.asked(size), judge))
-    tables.append(Table("Storybook", COLUMNS, list(chain(*found))))
+    for title, asked in (("Storybook", scenes.asked), ("Storybook, composed", scenes.composed)):
+        progress(title)
+        found = [rows(size, asked(size), judge) for size in options.sizes]
+        tables.append(Table(title, COLUMNS, list(chain(*found))))
     for dim in options.dims:
         progress(f"made-up vectors of {dim} dimensions")
         each = [

@@ -23,7 +23,7 @@ from tests.gallery.hosts import hosting
 
 IMAGES: Final = Path(__file__).parent / "images"
 QUERY: Final = "robots and a pink bus in a sunny meadow"
-SCENES: Final = 24
+SCENES: Final = 36
 SEED: Final = 7
 MAX_BYTES: Final = 300_000
 

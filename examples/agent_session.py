@@ -39,7 +39,7 @@ def draw_album(folder: Path, count: int, seed: int) -> dict[Path, Scene]:
         by_day = replace(scene, setting=rng.choice(("meadow", "beach", "street", "forest", "snow")))
         taken = datetime(2024, 1, 1, 10) + timedelta(days=number * 365 // count, minutes=number * 7)
         shots = [(by_day, taken)]
-        if number % 3 == 1:
+        if number % 3 == 2:
             shots.append((at_night(by_day), taken + timedelta(days=3, hours=11)))
         for shown, when in shots:
             exif = Image.Exif()

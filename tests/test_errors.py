@@ -18,8 +18,8 @@ CLASSES = {*errors.__all__, "ToolError", "UsageError"} - {"CancelledError"}
 _VERBS = """
 allow ask buy call change check choose close connect copy create decrease delete download encode end
 export free get give go index install leave look lower make mend move open pip put raise
-reinstall remove rename report run say search send set shorten shrink start stop store try uninstall
-unset update upgrade use wait
+reinstall remove rename report run save say search send set shorten shrink start stop store try
+uninstall unset update upgrade use wait
 """
 ADVICE = _VERBS.split()
 IMPERATIVE = re.compile(
@@ -49,6 +49,8 @@ def text_of(node: ast.AST, constants: Mapping[str, str]) -> str | None:
             return "".join(text_of(part, constants) or "…" for part in parts)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return (text_of(left, constants) or "…") + (text_of(right, constants) or "…")
+        case ast.Call(func=ast.Attribute(attr="get"), args=[_, default]):
+            return text_of(default, constants)
     return None
 
 
@@ -121,3 +123,9 @@ def test_what_sqlite_reports_comes_with_advice() -> None:
     from mcp_vlsearch.cache.database import _ADVICE
 
     assert all(is_advice(text) for text in _ADVICE.values())
+
+
+def test_what_pdfium_reports_comes_with_advice() -> None:
+    from mcp_vlsearch.core.pdf import _WHY
+
+    assert all(is_advice(text) for text in _WHY.values())

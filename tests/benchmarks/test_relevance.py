@@ -40,6 +40,19 @@ def test_a_library_without_what_is_asked_for_has_no_scene_with_a_named_object() 
     assert {len(a.library) for a in asked if a.right is not None} == {8}
 
 
+def test_a_composed_query_asks_for_the_changed_scene_where_the_given_one_was() -> None:
+    made = scenes()
+    asked = [a for a in made.composed(8) if a.kind == "zh composed"]
+    assert len(asked) == 2 * len(made._changed)
+    for number, (present, absent) in enumerate(zip(asked[::2], asked[1::2], strict=True)):
+        assert present.right is not None
+        assert absent.right is None
+        (wanted,) = present.library[present.right]
+        assert (wanted == made._changed[number]).all()
+        assert not (present.library == made._rows[number]).all(axis=1).any()
+        assert float(present.vector @ wanted) > float(absent.vector @ absent.library.T.mean(axis=1))
+
+
 def test_a_query_is_judged_as_the_library_does_it() -> None:
     (asked, *_) = world_asked(64, 200, 3, 1)
     judged = Judge(0)(asked)
@@ -80,5 +93,5 @@ def test_every_kind_of_query_is_measured_at_every_size(tmp_path: Path) -> None:
     sizes = ["--sizes", "20", "24", "--queries", "2", "--dims", "32", "--workers", "1"]
     main([*sizes, "--seed", "4", "--out", str(out)])
     found = tables(out)
-    for title in ("Storybook", "Made-up vectors of 32 dimensions"):
+    for title in ("Storybook", "Storybook, composed", "Made-up vectors of 32 dimensions"):
         assert [str(size) for size in found[title]] == ["20", "24"]

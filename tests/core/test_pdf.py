@@ -102,7 +102,7 @@ def test_what_is_no_pdf_is_refused_in_a_line(tmp_path: Path, data: bytes) -> Non
     path.write_bytes(data)
     assert refused(path) in (
         "the file is empty: copy it here again",
-        "the PDF is damaged, or not a PDF",
+        "the PDF is damaged, or not a PDF: get another copy",
     )
 
 

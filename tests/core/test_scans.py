@@ -101,6 +101,20 @@ def test_capitals_do_not_tell_top_from_bottom_and_stay(turn: int) -> None:
     assert page.turn == 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_letters_that_stand_in_columns_too_are_not_turned(seed: int) -> None:
+    """As on a terminal: which way its lines run is not plain."""
+    generator = np.random.default_rng(seed)
+    page = Image.new("RGB", (800, 900), (250, 248, 240))
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(18)
+    for y in range(60, 840, 26):
+        for column, letter in enumerate(" ".join(generator.choice(WORDS, 12))[:60]):
+            draw.text((60 + 12 * column, y), letter, (25, 25, 30), font, "mt")
+    found = look_at(pixels(page))
+    assert found is not None
+    assert (found.skew, found.turn) == (0, 0)
+
+
 def test_noise_is_taken_off() -> None:
     clean = text(4)
     rough = noisy(clean, 20)

@@ -289,7 +289,7 @@ def test_a_picture_that_is_gone_leaves_a_card_that_says_so(
         address, _ = start(album, query="red", top_k=4)
         opened(window, address)
         window.until(f"{SHOWN} === 3 && document.querySelectorAll('.broken').length === 1")
-        assert "can't be read" in window.get("document.querySelector('.broken').title")
+        assert "no file that can be read" in window.get("document.querySelector('.broken').title")
     finally:
         away.rename(file)
 

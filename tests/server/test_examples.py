@@ -100,7 +100,7 @@ def test_the_agent_session_goes_from_a_wish_to_one_picture_at_night(
     assert timedelta(days=3) < taken[1] - taken[0] < timedelta(days=4), "the same scene's night"
     by_words, at_night, that_week = relevances(lines)
     assert "weak" not in {by_words[Path(day).name], by_words[night.name]}
-    assert set(list(by_words.values())[6:]) == {"weak"}, "the tail, which shows other things"
+    assert set(list(by_words.values())[9:]) == {"weak"}, "the tail, which shows other things"
     assert "weak" not in {at_night[night.name], that_week[night.name]}
     assert not any("next step" in line for line in lines), "nothing speaks of a failed search"
 

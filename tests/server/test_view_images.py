@@ -77,6 +77,7 @@ async def test_the_whole_answer_is_below_a_megabyte(
         ({"images": []}, "images: give at least 1 item"),
         ({"images": ["a"] * 51}, "images: give at most 50 items"),
         ({"images": ["/etc/hostname"]}, "'/etc/hostname' lies outside the roots"),
+        ({"images": ["4"]}, "4 is a place in a list: give the image_id"),
         ({"images": ["a"], "layout": "grid"}, "layout: give 'sheet' or 'single'"),
     ],
 )

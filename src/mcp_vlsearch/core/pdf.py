@@ -169,7 +169,7 @@ def _explained() -> Iterator[None]:
     except ImageError:
         raise
     except pypdfium2.PdfiumError as error:
-        raise ImageError(_WHY.get(error.err_code, _DAMAGED)) from error
+        raise ImageError(_WHY.get(error.err_code, f"{_DAMAGED}: get another copy")) from error
     except MemoryError as error:
         raise ImageError(
             "the page does not fit into memory: close other programs", retry=True

@@ -26,6 +26,7 @@ __all__ = [
     "not_here",
     "open_known",
     "read_known",
+    "refuse_rank",
 ]
 
 MAX_BASE64: Final = 64 * 2**20
@@ -34,6 +35,7 @@ MAX_BASE64: Final = 64 * 2**20
 IMAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
 """What an image is named by."""
 
+_RANK: Final = re.compile(r"#?\d{1,3}")
 _DATA_URI: Final = re.compile(r"data:(?:image/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 _OTHER_URI: Final = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\s-]{64,}={0,2}\s*")
@@ -73,11 +75,18 @@ def find_picture(
         return _from_base64(given)
     if given.startswith("/9j/"):  # a JPEG in base64 looks like an absolute path
         return _from_base64(given)
+    refuse_rank(given)
     path = roots.check(given)
     if is_parted(path):
         return GivenPicture(first_part(path, roots, catalog), None)
     data = read_file(path, roots.allows)
     return GivenPicture(image_id(data), data)
+
+
+def refuse_rank(given: str) -> None:
+    """Raise :class:`QueryError` for a hit's number on a list or a sheet."""
+    if _RANK.fullmatch(given):
+        raise QueryError(f"{given} is a place in a list: give the image_id of the hit that has it")
 
 
 def not_here(given: str) -> QueryError:

@@ -14,7 +14,7 @@ from PIL import Image
 
 __all__ = ["MAX_SKEW", "MENDED", "Page", "look_at", "mend"]
 
-MENDED: Final = "scans 1"
+MENDED: Final = "scans 2"
 """Names how pages are mended; to be changed whenever the result would be another."""
 MAX_SKEW: Final = 15.0
 """Degrees by which a page may lie askew and be set straight."""
@@ -36,6 +36,9 @@ _INK: Final = (0.005, 0.35)
 """Least and largest share of a page that is ink."""
 _EVEN: Final = 0.75
 """Share of what is not ink that must be as light as its surroundings."""
+_PLAIN: Final = 2.0
+"""How much better lines must show one way than across to tell which way they run: letters of one
+width, as on a terminal, stand in columns, too."""
 _UPRIGHT: Final = 1.4
 """How much more must stick out of lines on one side than on the other to tell top from bottom."""
 _STICKS_OUT: Final = 0.02
@@ -108,7 +111,7 @@ def look_at(pixels: NDArray[np.uint8]) -> Page | None:
     y, x = np.nonzero(_fewer(ink))
     rows, columns = _lines(x, y), _lines(y, -x)
     is_on_its_side = columns.sharpness > rows.sharpness
-    lines = columns if is_on_its_side else rows
+    across, lines = (rows, columns) if is_on_its_side else (columns, rows)
     if lines.distinct < _DISTINCT or abs(lines.angle) >= MAX_SKEW:
         return None
     straight = _rotated(ink, lines.angle)
@@ -116,7 +119,8 @@ def look_at(pixels: NDArray[np.uint8]) -> Page | None:
     if not (_is_in_marks(ink) and _is_in_lines(straight)):
         return None
     skew = lines.angle if abs(lines.angle) >= _LEAST_SKEW else 0.0
-    return Page(ink, skew, _turn(straight, is_on_its_side))
+    is_plain = lines.sharpness >= _PLAIN * across.sharpness
+    return Page(ink, skew, _turn(straight, is_on_its_side) if is_plain else 0)
 
 
 def _ink(grey: Grey) -> Mask | None:

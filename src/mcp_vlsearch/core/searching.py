@@ -187,7 +187,7 @@ class Searcher:
                     path=path,
                     other_paths=others,
                     part=record.part,
-                    score=score,
+                    score=min(score, 1.0),  # vectors of half precision may say more
                     relevance=relevance,
                     width=record.width,
                     height=record.height,

@@ -15,7 +15,7 @@ from mcp_vlsearch.cache.catalog import Catalog
 from mcp_vlsearch.core.decode import decode, within
 from mcp_vlsearch.core.digest import image_id, read_file
 from mcp_vlsearch.core.parted import TargetSize, is_parted
-from mcp_vlsearch.core.picture import IMAGE_ID, first_part, not_here, open_known
+from mcp_vlsearch.core.picture import IMAGE_ID, first_part, not_here, open_known, refuse_rank
 from mcp_vlsearch.core.progress import Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.sheet import MAX_BYTES, MAX_EDGE, Cell, draw_grid, fitting_jpeg
@@ -175,6 +175,7 @@ class Viewer:
 
     def _file(self, given: str) -> _Wanted:
         try:
+            refuse_rank(given)
             path = self._roots.check(given)
             if is_parted(path):
                 return self._find(first_part(path, self._roots, self._catalog))

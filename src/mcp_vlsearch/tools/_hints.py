@@ -81,8 +81,8 @@ def _after_search(result: SearchResult) -> str:
         )
     if all(hit.relevance == "weak" for hit in result.hits):
         return (
-            "all hits are weak, so there is probably no such picture: try other words once, or "
-            "tell the user"
+            "all hits are weak: look at the first ones with view_images; if none is right, there "
+            "is probably no such picture, so try other words once, or tell the user"
         )
     return ""
 
