@@ -24,13 +24,14 @@ def serving(app: ASGIApp) -> Iterator[str]:
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join()
+            # An application may not end its lifespan: what follows must not wait for it.
+            thread.join(5 * _GRACE)
 
 
 @dataclass
