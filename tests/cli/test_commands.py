@@ -605,3 +605,47 @@ def test_an_index_that_finds_nothing_to_read_makes_no_library(run: Run, tmp_path
         assert result.code != 0
         assert result.err.startswith("error: ")
         assert not place.exists()
+
+
+@pytest.mark.parametrize("flags", [["caf\udce9"], ["red", "--exclude", "caf\udce9"]])
+def test_a_query_that_is_not_utf_8_is_refused_in_words(
+    run: Run, pictures: Path, flags: list[str]
+) -> None:
+    run("index", pictures, "--encoder", "colours")
+    result = run("search", *flags)
+    assert result.code == 1
+    assert result.err.splitlines()[-1].startswith("error: a text is not valid UTF-8: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_by_the_name_of_a_picture_becomes_no_root(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    result = run("index", tmp_path / "pipe.png", "--encoder", "colours")
+    assert result.code == 1
+    assert "is neither a folder nor a regular file" in result.err
+    assert run("index", "--encoder", "colours").err.startswith("error: no library at ")
+
+
+def test_a_name_that_would_break_its_line_is_shown_with_escapes(run: Run, pictures: Path) -> None:
+    odd = pictures / "new\nline \x1b[31m.png"
+    odd.write_bytes(next(pictures.glob("*.png")).read_bytes())
+    run("index", pictures, "--encoder", "colours")
+    shown = f"{pictures}/new\\nline \\x1b[31m.png"
+    assert shown in run("duplicates").out
+    odd.write_bytes((pictures / odd).read_bytes() + b" ")
+    run("index")
+    assert shown in run("search", "red", "-k", "100").out
+
+
+def test_a_disk_that_is_full_under_the_output_is_told_in_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mcp_vlsearch.plugins.available", fail)
+    result = run("plugins")
+    assert (result.code, result.err) == (
+        1,
+        "error: the disk is full: free some space, then run it again\n",
+    )

@@ -173,7 +173,10 @@ def test_the_server_is_taken_out_again(run: Run, home: Path) -> None:
     file.parent.mkdir()
     file.write_text('{"mcpServers": {"other": {}}}')
     run("install", "cursor", "--yes")
-    assert run("install", "cursor", "--uninstall", "--yes").code == 0
+    out = run("install", "cursor", "--uninstall", "--yes")
+    assert out.code == 0
+    assert "now " not in out.err
+    assert "--root" not in out.err, "what a new server lacks is not told of one that goes"
     assert file.read_text() == '{"mcpServers": {"other": {}}}'
     again = run("install", "cursor", "--uninstall", "--yes")
     assert again.code == 0

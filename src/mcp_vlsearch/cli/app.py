@@ -1,5 +1,6 @@
 """All commands on one screen, and how a command's errors become one line and an exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -130,6 +131,8 @@ def run(arguments: Sequence[str]) -> int:
             raise
         if isinstance(error, MemoryError):
             return _fail(MEMORY_HAS_RUN_OUT, FAILED)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail("the disk is full: free some space, then run it again", FAILED)
         return _fail(
             f"{type(error).__name__}: {error} (set {DEBUG}=1 to see where it comes from)", FAILED
         )

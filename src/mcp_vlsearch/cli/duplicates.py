@@ -8,6 +8,7 @@ from mcp_vlsearch.cli.frame import counted, note, opened, print_json
 from mcp_vlsearch.cli.options import ENCODING, FILTERS, WithJson, only, takes
 from mcp_vlsearch.cli.progress import working
 from mcp_vlsearch.cli.search import filters_of
+from mcp_vlsearch.wording import on_a_line
 
 if TYPE_CHECKING:
     from mcp_vlsearch.types.copies import DuplicateGroup, DuplicateReport
@@ -64,7 +65,7 @@ def _show_group(group: "DuplicateGroup") -> None:
         similarity = f" {file.similarity:.3f}" if file.kind == "near" else ""
         what = f"{file.kind}{similarity}"
         size = f"{file.width} × {file.height}, {_size(file.bytes)}"
-        typer.echo(f"{what:<11} {size:<24} {file.path}")
+        typer.echo(f"{what:<11} {size:<24} {on_a_line(file.path)}")
     missing = group.copies + 1 - len(group.files)
     if missing:
         typer.echo(f"{'':<11} and {_copies(missing)} more")

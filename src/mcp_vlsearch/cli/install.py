@@ -67,7 +67,8 @@ def install(
 
     chosen = client_named(client)
     command, *words = PUBLISHED if uvx else launched(sys.argv[0])
-    entry = chosen.entry(command, [*words, *server_arguments(flags, root or ())])
+    arguments = server_arguments(flags, root or (), is_new=not uninstall)
+    entry = chosen.entry(command, [*words, *arguments])
     if only_print:
         typer.echo(snippet(chosen, name, entry), nl=False)
         return 0
@@ -77,11 +78,16 @@ def install(
 
 
 def server_arguments(
-    flags: Mapping[str, Any], roots: Sequence[Path], environment: Mapping[str, str] = os.environ
+    flags: Mapping[str, Any],
+    roots: Sequence[Path],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    is_new: bool = True,
 ) -> list[str]:
     """Return the arguments that give a server the settings of this command and its environment.
 
-    Paths are absolute: a client may start the server anywhere. Raises :class:`SettingsError`.
+    Of a new one is told what it lacks. Paths are absolute: a client may start the server anywhere.
+    Raises :class:`SettingsError`.
     """
     settings = settings_from(flags, environment)
     every = [*roots, *(settings.roots if environment.get(f"{_PREFIX}ROOTS") else ())]
@@ -94,7 +100,8 @@ def server_arguments(
     for setting in _TOLD:
         if flags.get(setting) is not None or environment.get(_PREFIX + setting.upper()):
             arguments += _as_flag(setting, getattr(settings, setting))
-    _tell_what_is_missing(settings, every, environment)
+    if is_new:
+        _tell_what_is_missing(settings, every, environment)
     return arguments
 
 
@@ -135,7 +142,8 @@ def _carry_out(change: "Change", *, yes: bool, json: bool) -> int:
         return 1
     backup = change.write()
     note(f"written: {change.file}" + (f" (before: {backup})" if backup else ""))
-    note(f"now {change.client.after}")
+    if change.entry_after:
+        note(f"now {change.client.after}")
     return _told(change, json, is_written=True, backup=backup)
 
 

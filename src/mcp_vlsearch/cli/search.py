@@ -19,6 +19,7 @@ from mcp_vlsearch.cli.options import (
 )
 from mcp_vlsearch.cli.progress import working
 from mcp_vlsearch.cli.written import Written, write_heat_maps, write_sheet
+from mcp_vlsearch.wording import on_a_line
 
 if TYPE_CHECKING:
     from mcp_vlsearch.types import Filters, SearchResult
@@ -180,4 +181,5 @@ def _show(result: "SearchResult") -> None:
 
 
 def _where(path: str, part: str | None) -> str:
-    return f"{path} ({part})" if part else path
+    shown = on_a_line(path)
+    return f"{shown} ({part})" if part else shown

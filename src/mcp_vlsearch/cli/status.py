@@ -6,6 +6,7 @@ import typer
 
 from mcp_vlsearch.cli.frame import counted, opened, print_json
 from mcp_vlsearch.cli.options import ENCODING, WithJson, only, takes
+from mcp_vlsearch.wording import on_a_line
 
 if TYPE_CHECKING:
     from mcp_vlsearch.types import LibraryStatus
@@ -49,6 +50,6 @@ def _show(result: "LibraryStatus") -> None:
         typer.echo(f"{'space':<9} {space.fingerprint[:16]}: {made}; {found}")
     for root in result.roots:
         offline = "" if root.online else ", offline"
-        typer.echo(f"{'root':<9} {root.path} ({counted(root.files, 'file')}{offline})")
+        typer.echo(f"{'root':<9} {on_a_line(root.path)} ({counted(root.files, 'file')}{offline})")
     if not result.roots:
         typer.echo(f"{'root':<9} none yet: mcp-vlsearch index FOLDER")

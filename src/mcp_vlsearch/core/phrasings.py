@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mcp_vlsearch.errors import QueryError
 
-__all__ = ["phrasings"]
+__all__ = ["check_text", "phrasings"]
 
 _MOST = 16
 _LONGEST = 8000
@@ -21,6 +21,17 @@ def phrasings(
         raise QueryError("the query is empty: say what the picture shows")
     if any(len(text) > _LONGEST for text in (query, *alternatives)):
         raise QueryError(f"a query has over {_LONGEST} characters: shorten it")
+    for text in (query, *alternatives):
+        check_text(text)
     texts = (query, *alternatives, *(text for text in rewritten if len(text) <= _LONGEST))
     distinct = dict.fromkeys(text.strip() for text in texts if text.strip())
     return tuple(distinct)[:_MOST]
+
+
+def check_text(text: str) -> None:
+    """Raise :class:`QueryError` for a text with halves of characters, which nobody can encode.
+
+    A terminal gives them for bytes that are no UTF-8, JSON for escapes of single surrogates.
+    """
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise QueryError("a text is not valid UTF-8: type it anew, or set the terminal to UTF-8")

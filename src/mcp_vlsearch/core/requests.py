@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
+from mcp_vlsearch.core.phrasings import check_text
 from mcp_vlsearch.errors import QueryError
 from mcp_vlsearch.types import Filters, MinRelevance, SearchResult
 from mcp_vlsearch.wording import shown
@@ -46,7 +47,9 @@ class SearchRequest:
 
 
 def check(request: SearchRequest) -> None:
-    """Raise :class:`QueryError` for a number of hits, or a relevance, that is not given."""
+    """Raise :class:`QueryError` for a number of hits, a relevance or a text that can't be given."""
+    for text in (*request.texts, request.exclude):
+        check_text(text)
     if not 1 <= request.top_k <= 100:
         raise QueryError(f"top_k is {request.top_k}: give a number from 1 to 100")
     if request.min_relevance not in get_args(MinRelevance):

@@ -73,7 +73,7 @@ def refuse_other_files(path: str) -> None:
 def new_root(folder: str | Path) -> str:
     """Return a folder or single file, resolved, if it may become a root.
 
-    Raises :class:`RootError` if it does not exist, or is a file that is no picture, and
+    Raises :class:`RootError` if it does not exist, or is a file or pipe that is no picture, and
     :class:`MissingExtraError` if it could be read with another package.
     """
     path = real(folder)
@@ -82,6 +82,10 @@ def new_root(folder: str | Path) -> str:
             f"{shown(os.fspath(folder))} does not exist: give a file or folder that does"
         )
     refuse_other_files(path)
+    if not (Path(path).is_dir() or Path(path).is_file()):
+        raise RootError(
+            f"{shown(os.fspath(folder))} is neither a folder nor a regular file: give one of these"
+        )
     return path
 
 
