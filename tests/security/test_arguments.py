@@ -115,6 +115,7 @@ def check(result: CallToolResult) -> None:
     assert content.text.strip()
     assert "\n" not in content.text
     assert "Traceback" not in content.text
+    assert "failed unexpectedly" not in content.text
     assert not re.search(r"\b\w+(?<!Root)Error\b:? ", content.text), content.text
 
 

@@ -10,6 +10,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+import httpx2
 import pytest
 from mcp import Client
 
@@ -18,7 +19,9 @@ from mcp_vlsearch.private import keep_private
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 PATIENCE = 90
-LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+ANYWHERE = {"0.0.0.0", "::", ""}
+"""Of this machine when it is looked up, but reached from others when a socket is bound to it."""
 
 
 def _without_network() -> tuple[str, ...]:
@@ -92,7 +95,7 @@ def _is_here(line: str) -> bool:
     if isinstance(address, bytes):
         address = os.fsdecode(address)
     is_unix = event != "socket.getaddrinfo" and address.startswith(("/", "\0"))
-    return is_unix or address in LOOPBACK
+    return is_unix or address in LOOPBACK or (event != "socket.bind" and address in ANYWHERE)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +136,25 @@ def test_a_server_over_http_with_a_model_of_the_hubs_cache_speaks_to_this_machin
     assert demo.beyond() == []
 
 
+def test_the_server_of_the_web_page_speaks_to_this_machine_only(demo: Watched) -> None:
+    """Gradio would ask for its latest version, for fonts, and to be shared."""
+    page = demo.command("webui", "--library", "demo/library", "--port", "0", "--no-open")
+    before = len(demo.addresses())
+    with subprocess.Popen(
+        page, cwd=demo.folder, env=demo.environment, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stderr is not None
+            said = iter(server.stderr.readline, "")
+            url = next(found[0] for line in said if (found := re.search(r"http://[\d.:]+/", line)))
+            assert httpx2.get(url).status_code == 200
+            assert httpx2.get(f"{url}config").status_code == 200
+        finally:
+            server.terminate()
+    assert any(line.startswith("socket.bind") for line in demo.addresses()[before:])
+    assert demo.beyond() == []
+
+
 async def _hits(url: str) -> list[object]:
     async with Client(url) as client:
         found = await client.call_tool("search_by_text", {"query": "a red car"})
@@ -151,10 +173,13 @@ def test_the_watch_sees_what_would_leave(tmp_path: Path) -> None:
         "except OSError: pass\n"
         "try: socket.getaddrinfo('example.invalid', 80)\n"
         "except OSError: pass\n"
+        "socket.socket().bind(('', 0))\n"
     )
     subprocess.run([sys.executable, "-c", script], env=watched.environment, check=True)
-    assert len(watched.addresses()) == 3
-    assert [line.split()[0] for line in watched.beyond()] == ["socket.sendto", "socket.getaddrinfo"]
+    assert len(watched.addresses()) == 4
+    assert [line.split()[0] for line in watched.beyond()] == [
+        "socket.sendto", "socket.getaddrinfo", "socket.bind",
+    ]  # fmt: skip
 
 
 def test_telemetry_is_switched_off_unless_the_user_says_otherwise() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from anyio import fail_after
+from anyio.to_thread import current_default_thread_limiter
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,6 +17,7 @@ from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.server.encoder import encoder_app
 from mcp_vlsearch.server.http import http_app
+from mcp_vlsearch.server.metrics import health, new_registry, scraped
 from tests.http_servers import serving
 
 from .conftest import MakeLibrary
@@ -100,6 +103,19 @@ def test_a_model_that_loads_is_not_healthy_yet(
         answer = httpx2.get(f"{address}/healthz")
         encoder.gate.set()
     assert (answer.status_code, answer.text) == (503, "loading\n")
+
+
+@pytest.mark.anyio
+async def test_health_and_numbers_are_told_though_calls_hold_all_threads() -> None:
+    limiter = current_default_thread_limiter()
+    held = [object() for _ in range(int(limiter.total_tokens))]
+    for each in held:
+        limiter.acquire_on_behalf_of_nowait(each)
+    with fail_after(10):
+        assert (await health(lambda: "ready")).body == b"ok\n"
+        assert b"process_" in (await scraped(new_registry())).body
+    for each in held:
+        limiter.release_on_behalf_of(each)
 
 
 def test_the_encoder_server_tells_its_numbers_likewise(

@@ -17,10 +17,12 @@ from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.webui import serve_webui
 
 
+@pytest.mark.parametrize("given", [(), ("--token", "")], ids=["none given", "an empty one"])
 def test_beyond_loopback_it_prints_an_address_with_a_token_once_and_leaves_nothing_behind(
-    tmp_path: Path,
+    tmp_path: Path, given: tuple[str, ...]
 ) -> None:
-    arguments = ("--host", "0.0.0.0", "--port", "0", "--library", str(tmp_path / "library"))
+    library = ("--library", str(tmp_path / "library"))
+    arguments = ("--host", "0.0.0.0", "--port", "0", *library, *given)
     program = [sys.executable, "-m", "mcp_vlsearch", "webui", *arguments]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     environment.pop("MCP_VLSEARCH_TOKEN", None)
@@ -31,6 +33,7 @@ def test_beyond_loopback_it_prints_an_address_with_a_token_once_and_leaves_nothi
             match = next(filter(None, said))
             address = f"http://127.0.0.1:{match[1]}"
             assert httpx2.get(f"{address}/").status_code == 401
+            assert httpx2.get(f"{address}/?token=").status_code == 401
             assert httpx2.get(f"{address}/?token={match[2]}").status_code == 200
         finally:
             server.send_signal(signal.SIGTERM)

@@ -36,6 +36,7 @@ from mcp_vlsearch.errors import (
 )
 from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.logs import set_up_logs
+from mcp_vlsearch.memory import keep_pools_few
 from mcp_vlsearch.private import keep_private
 
 __all__ = ["app", "main", "run"]
@@ -107,6 +108,7 @@ def main() -> int:
     Threads that are still at work, such as those of a download, are not waited for.
     """
     keep_private()
+    keep_pools_few()
     code = run(sys.argv[1:])
     leave(code)
     return code

@@ -57,14 +57,15 @@ class IndexTab:
             api_visibility="private",
             trigger_mode="once",
         )
-        cancel.click(self._stop.set, None, None, show_progress="hidden", api_visibility="private")
+        cancel.click(self._cancel, None, None, show_progress="hidden", api_visibility="private")
 
     def _index(self, given: Shown) -> Iterator[Shown]:
         folder = (given[self._folder] or "").strip()
         if not self._turn.acquire(blocking=False):
             raise LibraryBusyError("pictures are being indexed here: wait, or cancel that first")
         try:
-            self._stop.clear()
+            # One that is left goes on to its next report: it must not take up this one's.
+            stop = self._stop = threading.Event()
             yield {self._status: pieces.working(Progress(0, None, "beginning")), self._report: ""}
 
             def work(report: ProgressCallback) -> IndexReport:
@@ -79,11 +80,14 @@ class IndexTab:
                 )
 
             report: IndexReport = yield from follow(
-                self._library, "index", work, self._working, self._stop
+                self._library, "index", work, self._working, stop
             )
         finally:
             self._turn.release()
         yield {self._status: pieces.note(_told(report)), self._report: _shown(report)}
+
+    def _cancel(self) -> None:
+        self._stop.set()
 
     def _working(self, progress: Progress) -> Shown:
         return {self._status: pieces.working(progress)}

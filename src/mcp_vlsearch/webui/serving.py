@@ -4,6 +4,7 @@ import logging
 import threading
 import webbrowser
 from typing import Final
+from urllib.parse import quote
 
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.encoders.shared import SharedEncoder
@@ -35,14 +36,14 @@ def serve(settings: Settings, host: str, port: int, is_opened: bool) -> None:
         port = listening.getsockname()[1]
         address = f"http://{bracketed(host)}:{port}/"
         logger.info("the library is %s", settings.library)
-        token, is_new = settings.token, False
+        token, is_new = settings.token or None, False  # an empty one is none
         if token is None and not is_loopback(host):
             token, is_new = new_token(), True
         with web_app(library, host, token) as app:
             say(f"the web page is at {address}; Ctrl-C stops it")
             _tell_token(address, token, is_new)
             if is_opened:
-                there = f"{address}?token={token}" if token else address
+                there = f"{address}?token={quote(token, safe='')}" if token else address
                 threading.Timer(_OPENS_AFTER, webbrowser.open, (there,)).start()
             with in_background(library):
                 run(app, listening)
