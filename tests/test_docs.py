@@ -12,7 +12,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer
@@ -26,6 +26,7 @@ from mcp_vlsearch import plugins
 from mcp_vlsearch.cli import app, run
 from mcp_vlsearch.cli.options import FILTERS
 from mcp_vlsearch.clients.changing import snippet
+from mcp_vlsearch.clients.links import cursor_link, vscode_link
 from mcp_vlsearch.clients.table import CLIENTS as CLIENTS_KNOWN
 from mcp_vlsearch.clients.table import client_named
 from mcp_vlsearch.core import parted, pdf, scans, video
@@ -347,15 +348,19 @@ def test_the_links_add_what_install_prints_for_uvx(
     for variable in [name for name in os.environ if name.startswith("MCP_VLSEARCH_")]:
         monkeypatch.delenv(variable)
     text = (REPOSITORY / page).read_text("utf-8")
-    links = dict(re.findall(r"^\[(\w+)\]: ((?:cursor|vscode):.+)$", text, re.MULTILINE))
+    links = dict(re.findall(r"^\[(cursor|vscode)\]: (https://.+)$", text, re.MULTILINE))
     assert run(["install", "cursor", "--uvx", "--print"]) == 0
     printed = json.loads(capfd.readouterr().out)["mcpServers"]
+    ((name, entry),) = printed.items()
     query = parse_qs(urlsplit(links["cursor"]).query)
     assert {query["name"][0]: json.loads(b64decode(query["config"][0], validate=True))} == printed
+    assert links["cursor"] == cursor_link(name, entry)
     assert run(["install", "vscode", "--uvx", "--print"]) == 0
     printed = json.loads(capfd.readouterr().out)["servers"]
-    told = json.loads(unquote(links["vscode"].removeprefix("vscode:mcp/install?")))
-    assert {told.pop("name"): told} == printed
+    ((name, entry),) = printed.items()
+    query = parse_qs(urlsplit(links["vscode"]).query)
+    assert {query["name"][0]: json.loads(query["config"][0])} == printed
+    assert links["vscode"] == vscode_link(name, entry)
 
 
 @pytest.mark.anyio

@@ -1,4 +1,8 @@
-"""Links that have a client add the server when they are opened."""
+"""Links that have a client add the server when they are opened.
+
+They lead to pages of the clients' makers, which open the client: a site that shows a README drops
+links of other kinds than https.
+"""
 
 import base64
 import json
@@ -11,12 +15,13 @@ __all__ = ["cursor_link", "vscode_link"]
 def cursor_link(name: str, entry: dict[str, Any]) -> str:
     """Return a link for Cursor (its documentation: *MCP Install Links*)."""
     config = base64.b64encode(json.dumps(entry, separators=(",", ":")).encode()).decode()
-    return (
-        f"cursor://anysphere.cursor-deeplink/mcp/install?name={quote(name)}"
-        f"&config={quote(config, safe='')}"
-    )
+    return f"https://cursor.com/en/install-mcp?name={quote(name)}&config={quote(config, safe='')}"
 
 
 def vscode_link(name: str, entry: dict[str, Any]) -> str:
-    """Return a link for VS Code (its documentation: *MCP developer guide*, URL handler)."""
-    return "vscode:mcp/install?" + quote(json.dumps({"name": name, **entry}), safe="")
+    """Return a link for VS Code, to its redirection to the URL handler of its documentation."""
+    config = json.dumps(entry, separators=(",", ":"))
+    return (
+        f"https://vscode.dev/redirect/mcp/install?name={quote(name)}"
+        f"&config={quote(config, safe='')}"
+    )
