@@ -349,3 +349,21 @@ def test_the_version_of_a_library_that_is_not_there_changes_when_it_comes(file: 
     assert database.version() != before
     database.close()
     other.close()
+
+
+def test_what_is_written_after_the_file_was_replaced_is_in_the_new_file(tmp_path: Path) -> None:
+    old, new = Database(tmp_path / "library.db"), Database(tmp_path / "new.db")
+    Catalog(old).add_root("/before")
+    Catalog(new).add_root("/recovered")
+    version = old.version()
+    new.close()
+    for side in ("-wal", "-shm"):
+        (tmp_path / f"library.db{side}").unlink(missing_ok=True)
+    (tmp_path / "new.db").replace(tmp_path / "library.db")
+    Catalog(old).add_root("/after")
+    assert Catalog(old).roots() == ["/after", "/recovered"]
+    assert Catalog(Database(tmp_path / "library.db")).roots() == ["/after", "/recovered"]
+    Catalog(Database(tmp_path / "library.db")).add_root("/later")
+    assert old.version() != version
+    assert "/later" in Catalog(old).roots()
+    old.close()

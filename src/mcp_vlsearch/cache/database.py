@@ -24,6 +24,7 @@ EARTH_RADIUS_KM: Final = 6371.0088
 _BUSY_SECONDS: Final = 60.0
 """How long a writer waits for another one; a batch is written in far less."""
 _LOOK_AGAIN: Final = 0.01
+_FILE_BITS: Final = 40
 _CACHE_KIB: Final = 32 * 1024
 
 
@@ -45,6 +46,8 @@ class Database:
         self._watch: _Session | None = None
         self._migrated = False
         self._closed = False
+        self._replaced = 0
+        """How often another file was found in the place of the one that was open."""
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -111,7 +114,7 @@ class Database:
             if self._watch.is_stand_in:
                 return 0
             row = self._watch.connection.execute("PRAGMA data_version").fetchone()
-            return int(row[0])
+            return int(row[0]) + (self._replaced << _FILE_BITS)  # it counts anew in another file
 
     def bytes(self) -> int:
         """Return the size on disk, with what waits in the write-ahead log."""
@@ -149,7 +152,15 @@ class Database:
             return self._open(make)
 
     def _is_outdated(self, session: "_Session", make: bool) -> bool:
-        return session.is_idle_stand_in and (make or self.path.exists())
+        if session.connection.in_transaction:
+            return False
+        if session.is_stand_in:
+            return make or self.path.exists()
+        if make and session.replaced == self._replaced and session.file != _file_of(self.path):
+            # Such as by a recovery while a server runs: what it writes must not go to the old one.
+            self._replaced += 1
+            self._migrated = False
+        return session.replaced != self._replaced
 
     def _open(self, make: bool) -> "_Session":
         if not self.path.exists():
@@ -165,7 +176,9 @@ class Database:
             raise LibraryError(
                 f"{self.path.parent} can't be made ({error.strerror}): give another --library"
             ) from error
-        session = self._opened(_Session(self.path, self._is_sealed()))
+        session = _Session(self.path, self._is_sealed())
+        session.file, session.replaced = _file_of(self.path), self._replaced
+        self._opened(session)
         self._migrated = True
         return session
 
@@ -196,6 +209,8 @@ class _Session:
                 connect_to_read(path) if read_only else _connect(path, "mode=rwc", _BUSY_SECONDS)
             )
         self.is_stand_in = path is None
+        self.file: tuple[int, int] | None = None
+        self.replaced = 0
         self.writing = False
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self.connection.execute("PRAGMA foreign_keys = ON")
@@ -206,14 +221,19 @@ class _Session:
         self.connection.create_function("distance_km", 4, _distance_km, deterministic=True)
         self.tables = Tables(self.connection, execute_plugins=False)
 
-    @property
-    def is_idle_stand_in(self) -> bool:
-        return self.is_stand_in and not self.connection.in_transaction
-
     def __del__(self) -> None:
         # Python 3.13 and later warn of connections that are left to the collector.
         if connection := getattr(self, "connection", None):
             connection.close()
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name, None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
