@@ -86,14 +86,14 @@ class Statements:
 
     def watch(self) -> None:
         """Begin with the connections that are opened from now on."""
-        connect = database._connect
+        connect = vars(database)["connect"]
 
         def watched(path: Path, how: str, patience: float = 60.0) -> sqlite3.Connection:
             connection = connect(path, how, patience)
             connection.set_trace_callback(self._begins)
             return connection
 
-        database._connect = watched
+        vars(database)["connect"] = watched
 
     def _begins(self, _statement: str) -> None:
         self.count += 1

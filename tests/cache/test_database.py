@@ -180,7 +180,7 @@ def test_libraries_opened_at_the_same_moment_agree_on_one_schema(file: Path) -> 
 def test_a_second_writer_that_waits_too_long_is_told_so(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
     first, second = Database(file), Database(file)
     assert Catalog(second).roots() == []
     with first.write(), pytest.raises(LibraryBusyError, match="try again"):

@@ -5,25 +5,28 @@ import os
 import shlex
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from mcp_vlsearch.cache.connecting import (
+    BUSY_SECONDS,
+    connect,
+    connect_to_read,
+    file_of,
+    log_ahead,
+)
 from mcp_vlsearch.cache.migrating import migrate
 from mcp_vlsearch.cache.tables import Tables
 from mcp_vlsearch.errors import LibraryBusyError, LibraryError
 
-__all__ = ["EARTH_RADIUS_KM", "Database", "connect_to_read"]
+__all__ = ["EARTH_RADIUS_KM", "Database"]
 
 EARTH_RADIUS_KM: Final = 6371.0088
 """Mean radius (IUGG)."""
 
-_BUSY_SECONDS: Final = 60.0
-"""How long a writer waits for another one; a batch is written in far less."""
-_LOOK_AGAIN: Final = 0.01
 _FILE_BITS: Final = 40
 _CACHE_KIB: Final = 32 * 1024
 
@@ -156,7 +159,7 @@ class Database:
             return False
         if session.is_stand_in:
             return make or self.path.exists()
-        if make and session.replaced == self._replaced and session.file != _file_of(self.path):
+        if make and session.replaced == self._replaced and session.file != file_of(self.path):
             # Such as by a recovery while a server runs: what it writes must not go to the old one.
             self._replaced += 1
             self._migrated = False
@@ -177,7 +180,7 @@ class Database:
                 f"{self.path.parent} can't be made ({error.strerror}): give another --library"
             ) from error
         session = _Session(self.path, self._is_sealed())
-        session.file, session.replaced = _file_of(self.path), self._replaced
+        session.file, session.replaced = file_of(self.path), self._replaced
         self._opened(session)
         self._migrated = True
         return session
@@ -206,7 +209,7 @@ class _Session:
             )
         else:
             self.connection = (
-                connect_to_read(path) if read_only else _connect(path, "mode=rwc", _BUSY_SECONDS)
+                connect_to_read(path) if read_only else connect(path, "mode=rwc", BUSY_SECONDS)
             )
         self.is_stand_in = path is None
         self.file: tuple[int, int] | None = None
@@ -215,7 +218,7 @@ class _Session:
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self.connection.execute("PRAGMA foreign_keys = ON")
         if path is not None and not read_only:
-            _log_ahead(self.connection)
+            log_ahead(self.connection)
             # Safe against crashes of the process; a power cut may take the last batches, no more.
             self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.create_function("distance_km", 4, _distance_km, deterministic=True)
@@ -225,61 +228,6 @@ class _Session:
         # Python 3.13 and later warn of connections that are left to the collector.
         if connection := getattr(self, "connection", None):
             connection.close()
-
-
-def _file_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one of its name, None if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Write ahead; SQLite does not wait by itself for others that begin to at the same moment."""
-    until = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(_LOOK_AGAIN)
-
-
-def _connect(path: Path, how: str, patience: float = _BUSY_SECONDS) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?{how}",
-        uri=True,
-        timeout=patience,
-        isolation_level=None,
-        check_same_thread=False,  # close() may come from another thread
-    )
-
-
-def connect_to_read(path: Path, patience: float = _BUSY_SECONDS) -> sqlite3.Connection:
-    """Connect even where readers can't leave their marks: in a folder that can't be written.
-
-    Nobody writes there, so the file is read as it lies, unless a log with more waits beside it. Who
-    has locked it is waited for so many seconds. Raises :class:`sqlite3.Error`.
-    """
-    connection = _connect(path, "mode=ro", patience)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        log = path.with_name(path.name + "-wal")
-        if not _is_refused(error) or (log.exists() and log.stat().st_size):
-            raise
-        return _connect(path, "mode=ro&immutable=1", patience)
-    return connection
-
-
-def _is_refused(error: sqlite3.Error) -> bool:
-    primary = error.sqlite_errorcode & 0xFF
-    return primary in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def _distance_km(

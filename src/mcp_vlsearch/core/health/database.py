@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from mcp_vlsearch.cache.database import connect_to_read
+from mcp_vlsearch.cache.connecting import connect_to_read
 from mcp_vlsearch.cache.migrating import state_of_steps
 from mcp_vlsearch.core.health.check import Check, error, ok, warning
 
