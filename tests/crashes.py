@@ -89,7 +89,7 @@ class Statements:
         connect = vars(database)["connect"]
 
         def watched(path: Path, how: str, patience: float = 60.0) -> sqlite3.Connection:
-            connection = connect(path, how, patience)
+            connection: sqlite3.Connection = connect(path, how, patience)
             connection.set_trace_callback(self._begins)
             return connection
 

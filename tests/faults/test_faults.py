@@ -78,7 +78,7 @@ def test_a_database_locked_by_another_process_is_read_and_a_writer_says_who_is_a
 ) -> None:
     library.index()
     library.close()
-    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     script = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
         "c.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.read()"
