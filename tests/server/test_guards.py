@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import threading
 import time
@@ -9,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import httpx2
 import pytest
 import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_vlsearch.server import http, patience
 from mcp_vlsearch.server.guards import Bounded, KnownHosts
 from mcp_vlsearch.server.http import http_app
-from mcp_vlsearch.server.listening import BearerToken, listen
+from mcp_vlsearch.server.listening import BearerToken, listen, run
 from mcp_vlsearch.server.patience import PatientProtocol
 
 from .conftest import PATIENCE, MakeLibrary
@@ -304,3 +307,24 @@ def test_answers_do_not_wait_for_their_first_part_to_be_acknowledged() -> None:
         listening.accept()[0] as accepted,
     ):
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_connection_is_kept_longer_than_clients_keep_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[uvicorn.Config] = []
+
+    class Server:
+        def __init__(self, config: uvicorn.Config) -> None:
+            seen.append(config)
+
+        def run(self, sockets: list[socket.socket]) -> None:
+            assert sockets
+
+    monkeypatch.setattr(uvicorn, "Server", Server)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with listen("127.0.0.1", 0) as listening:
+        run(Starlette(), listening)
+    expiry = httpx2.Limits().keepalive_expiry
+    assert expiry is not None
+    assert seen[0].timeout_keep_alive > 2 * expiry

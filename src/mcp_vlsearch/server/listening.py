@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+_KEPT: Final = 30
+"""Seconds that a connection stays open for the next request: longer than clients keep theirs, which
+is mostly five. Else one sends a request over it while it is closed here, and loses it."""
 _GRACE: Final = 3
 """Seconds that open connections get at shutdown."""
 
@@ -47,6 +50,7 @@ def run(app: ASGIApp, listening: socket.socket) -> None:
         log_config=None,
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=_KEPT,
         timeout_graceful_shutdown=_GRACE,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
