@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -68,6 +70,19 @@ class Watched:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    @contextmanager
+    def serving(self, command: list[str], address: str) -> Iterator[str]:
+        """Run a server until the block is left; give the address that it says, of this form."""
+        with subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, text=True
+        ) as server:
+            try:
+                assert server.stderr is not None
+                said = iter(server.stderr.readline, "")
+                yield next(found[0] for line in said if (found := re.search(address, line)))
+            finally:
+                server.terminate()
+
     def put_into_hubs_cache(self, name: str) -> None:
         """Make the built-in model look as if it had been downloaded."""
         revision = "0" * 40
@@ -121,16 +136,8 @@ def test_a_server_over_http_with_a_model_of_the_hubs_cache_speaks_to_this_machin
         "serve", "--library", "demo/library", "--transport", "http", "--port", "0",
         "--model", "tester/cached",
     )  # fmt: skip
-    with subprocess.Popen(
-        serve, cwd=demo.folder, env=demo.environment, stderr=subprocess.PIPE, text=True
-    ) as server:
-        try:
-            assert server.stderr is not None
-            said = iter(server.stderr.readline, "")
-            url = next(found[0] for line in said if (found := re.search(r"http://\S+/mcp", line)))
-            hits = asyncio.run(_hits(url))
-        finally:
-            server.terminate()
+    with demo.serving(serve, r"http://\S+/mcp") as url:
+        hits = asyncio.run(_hits(url))
     assert len(hits) == 7
     assert any(line.startswith("socket.bind ('127.0.0.1'") for line in demo.addresses())
     assert demo.beyond() == []
@@ -140,17 +147,9 @@ def test_the_server_of_the_web_page_speaks_to_this_machine_only(demo: Watched) -
     """Gradio would ask for its latest version, for fonts, and to be shared."""
     page = demo.command("webui", "--library", "demo/library", "--port", "0", "--no-open")
     before = len(demo.addresses())
-    with subprocess.Popen(
-        page, cwd=demo.folder, env=demo.environment, stderr=subprocess.PIPE, text=True
-    ) as server:
-        try:
-            assert server.stderr is not None
-            said = iter(server.stderr.readline, "")
-            url = next(found[0] for line in said if (found := re.search(r"http://[\d.:]+/", line)))
-            assert httpx2.get(url).status_code == 200
-            assert httpx2.get(f"{url}config").status_code == 200
-        finally:
-            server.terminate()
+    with demo.serving(page, r"http://[\d.:]+/") as url:
+        assert httpx2.get(url).status_code == 200
+        assert httpx2.get(f"{url}config").status_code == 200
     assert any(line.startswith("socket.bind") for line in demo.addresses()[before:])
     assert demo.beyond() == []
 
