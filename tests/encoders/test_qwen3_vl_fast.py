@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Qwen3VLModel
 
@@ -183,6 +184,32 @@ def test_a_shared_beginning_runs_through_the_layers_once(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_a_picture_that_prompts_have_in_common_is_seen_once(
+    pooling: Pooling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = fast(pooling)
+    seen: list[int] = []
+    see = forward._vision.__call__
+
+    def counting(pictures: Sequence[Patches]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        seen.append(len(pictures))
+        return see(pictures)
+
+    monkeypatch.setattr(forward, "_vision", counting)
+    apart = [prompt(n, grid, n + 1) for n, grid in enumerate(GRIDS[:3])]
+    shared = [
+        Prompt(np.append(one.ids, extra), one.picture, CONSTANT)
+        for one in apart[:2]
+        for extra in ([21], [22, 23], [24])
+    ]
+    prompts = [shared[0], apart[2], *shared[1:], PROMPTS[-1]]
+    stock = StockForward(model(), IMAGE_TOKEN, PIXELS, pooling)
+    expected = np.concatenate([stock([one]) for one in prompts])
+    np.testing.assert_allclose(forward(prompts), expected, atol=2e-4)
+    assert seen == [3]
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_products_meet_few_numbers_of_rows_whatever_goes_together(
     pooling: Pooling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +332,32 @@ def test_an_encoders_mixed_queries_have_their_own_vectors(
     vectors = make(checkpoint, precision=precision).encode_queries(queries)
     assert (cosines(vectors, expected) >= least).all()
     assert ((vectors @ expected.T).argmax(axis=1) == np.arange(len(queries))).all()
+
+
+def test_a_picture_that_queries_have_in_common_is_prepared_once(
+    make: MakeEncoder,
+    checkpoint: Path,
+    reference: Reference,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoder, picture = make(checkpoint, precision="fp32"), photo(1, 128, 96)
+    prepared: list[object] = []
+    prepare = encoder.prepare
+
+    def counting(image: Image.Image) -> Patches:
+        prepared.append(image)
+        return prepare(image)
+
+    monkeypatch.setattr(encoder, "prepare", counting)
+    queries = [
+        Query("at night", picture),
+        Query("", picture),
+        Query("dog"),
+        Query("a", photo(2, 64, 64)),
+    ]
+    expected = np.stack([reference.vector(QUERY, q.text, q.image) for q in queries])
+    assert (cosines(encoder.encode_queries(queries), expected) >= 0.9999).all()
+    assert prepared == [picture, queries[-1].image]
 
 
 class Limited:

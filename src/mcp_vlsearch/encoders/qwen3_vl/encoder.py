@@ -123,12 +123,12 @@ class Qwen3VLEncoder:
     def encode_queries(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         """Return unit-norm vectors, shape (len(queries), dim), in the order of the queries.
 
-        A query is a text, a picture or both. Raises :class:`EncoderError`.
+        A query is a text, a picture or both. What several have for a picture is seen once. Raises
+        :class:`EncoderError`.
         """
-        items = [
-            _Item(query.text, None if query.image is None else self.prepare(query.image))
-            for query in queries
-        ]
+        images = {id(query.image): query.image for query in queries if query.image is not None}
+        pictures = {identity: self.prepare(image) for identity, image in images.items()}
+        items = [_Item(query.text, pictures.get(id(query.image))) for query in queries]
         return self._encode(items, self._query_instruction)
 
     def explain(self, image: Image.Image, vector: NDArray[np.float32]) -> NDArray[np.float32]:

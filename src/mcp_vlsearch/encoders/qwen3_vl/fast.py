@@ -150,17 +150,23 @@ class FastForward:
     def _see(
         self, prompts: Sequence[Prompt], starts: NDArray[np.int64], states: torch.Tensor
     ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-        """Put pictures in the place of their tokens; return where these are, and the deepstack."""
-        pictures: list[tuple[Patches, NDArray[np.int64]]] = []
+        """Put pictures in the place of their tokens; return where these are, and the deepstack.
+
+        What several prompts have for a picture goes through the vision tower once.
+        """
+        distinct: dict[int, tuple[Patches, list[NDArray[np.int64]]]] = {}
         for prompt, start in zip(prompts, starts, strict=False):
             if prompt.picture is not None:
                 at = np.flatnonzero(prompt.ids == self._image_token) - self._shared(prompt)
-                pictures.append((prompt.picture, start + at))
-        if not pictures:
+                distinct.setdefault(id(prompt.picture), (prompt.picture, []))[1].append(start + at)
+        if not distinct:
             return None, []
-        pictures.sort(key=lambda pair: len(pair[0].values))
-        seen = self._to_device([at for _, at in pictures])
+        pictures = sorted(distinct.values(), key=lambda pair: len(pair[0].values))
         embedded, deepstack = self._vision([picture for picture, _ in pictures])
+        seen = self._to_device([at for _, places in pictures for at in places])
+        if len(seen) > len(embedded):
+            rows = self._to_device(_repeated([(len(p[0]), len(p)) for _, p in pictures]))
+            embedded, deepstack = embedded[rows], [added[rows] for added in deepstack]
         states.index_copy_(0, seen, embedded.to(states.dtype))
         return seen, deepstack
 
@@ -178,6 +184,15 @@ class FastForward:
 
     def _to_device(self, parts: Sequence[NDArray[np.int64]], axis: int = 0) -> torch.Tensor:
         return to_device(parts, self._device, axis)
+
+
+def _repeated(counts: Sequence[tuple[int, int]]) -> list[NDArray[np.int64]]:
+    """Return the numbers of rows that come in blocks of some length, each so many times over."""
+    starts = np.cumsum([0, *(length for length, _ in counts)])
+    return [
+        np.tile(np.arange(start, start + length), times)
+        for start, (length, times) in zip(starts, counts, strict=False)
+    ]
 
 
 @lru_cache(maxsize=_LAYOUTS)
