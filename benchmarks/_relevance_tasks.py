@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from benchmarks._scenes import Storybook, Vectors
 from benchmarks._vectors import World
-from mcp_vlsearch.core.relevance import Background, Likeness, judge, likeness
+from mcp_vlsearch.core.likeness import Likeness, LookAlikes
+from mcp_vlsearch.core.relevance import Background, judge
 from mcp_vlsearch.storybook.captions import Detail, Fact, Language, caption, facts_of
 from mcp_vlsearch.storybook.changes import change
 from mcp_vlsearch.storybook.scene import sample_scene
@@ -53,13 +54,15 @@ NONSENSE: Final = (
 class Asked(NamedTuple):
     """A query over a library of vectors; ``right`` says of each which are right.
 
-    It is None where the library has nothing that the query asks for.
+    It is None where the library has nothing that the query asks for. ``picture`` is the picture of
+    a composed query alone.
     """
 
     kind: str
     vector: Vectors
     library: Vectors
     right: Flags | None
+    picture: Vectors | None = None
 
 
 class Judged(NamedTuple):
@@ -82,16 +85,20 @@ class Judge:
         library = asked.library
         scores = library @ asked.vector
         rows = self._rng.permutation(len(library))[:SAMPLE]
-        background = Background.of(scores[rows], len(library), self._alike(library, rows))
+        background = Background.of(scores[rows], len(library), self._alike(asked, rows))
         best = np.argsort(-scores)[:TOP]
         right = None if asked.right is None else asked.right[best]
         return Judged(asked.kind, judge(scores[best], background), right)
 
-    def _alike(self, library: Vectors, rows: NDArray[np.int64]) -> Likeness:
+    def _alike(self, asked: Asked, rows: NDArray[np.int64]) -> Likeness:
         """Return how look-alikes stand out; once for large libraries of a size, to save time."""
+        library = asked.library
+        alike = LookAlikes(library[rows], len(library))
+        if asked.picture is not None:
+            return alike.of_composed(asked.vector, asked.picture)
         size = len(library), library.shape[1]
         if size not in self._likeness or len(library) < SAMPLE // 2:
-            self._likeness[size] = likeness(library[rows], len(library))
+            self._likeness[size] = alike.of_pictures
         return self._likeness[size]
 
 
@@ -156,8 +163,9 @@ class Scenes:
                 library = self._rows[first : first + size].copy()
                 library[number - first] = self._changed[number]
                 lacking = self._without(self._changed_facts[number], number, size)
-                yield Asked(kind, vector, library, np.arange(first, first + size) == number)
-                yield Asked(kind, vector, lacking, None)
+                right = np.arange(first, first + size) == number
+                yield Asked(kind, vector, library, right, self._rows[number])
+                yield Asked(kind, vector, lacking, None, self._rows[number])
 
     def _first(self, number: int, size: int) -> int:
         """Return where the library begins that holds a scene."""

@@ -9,7 +9,8 @@ import pytest
 from benchmarks._relevance_tasks import Judge, Judged, Scenes, world_asked
 from benchmarks._scenes import Storybook
 from benchmarks.relevance import main, row
-from mcp_vlsearch.core.relevance import Background, judge, likeness
+from mcp_vlsearch.core.likeness import LookAlikes
+from mcp_vlsearch.core.relevance import Background, judge
 from mcp_vlsearch.storybook.captions import facts_of
 from tests.benchmarks.conftest import tables
 
@@ -49,6 +50,8 @@ def test_a_composed_query_asks_for_the_changed_scene_where_the_given_one_was() -
         assert absent.right is None
         (wanted,) = present.library[present.right]
         assert (wanted == made._changed[number]).all()
+        assert present.picture is not None
+        assert (present.picture == made._rows[number]).all()
         assert not (present.library == made._rows[number]).all(axis=1).any()
         assert float(present.vector @ wanted) > float(absent.vector @ absent.library.T.mean(axis=1))
 
@@ -57,7 +60,7 @@ def test_a_query_is_judged_as_the_library_does_it() -> None:
     (asked, *_) = world_asked(64, 200, 3, 1)
     judged = Judge(0)(asked)
     scores = np.sort(asked.library @ asked.vector)[::-1]
-    background = Background.of(scores, 200, likeness(asked.library, 200))
+    background = Background.of(scores, 200, LookAlikes(asked.library, 200).of_pictures)
     assert judged.right is not None
     assert len(judged.right) == 10
     expected = judge(scores[:10], background)

@@ -220,37 +220,6 @@ def test_an_unknown_picture_is_encoded_upright_as_it_was_given(
     assert [hit.path for hit in result.hits] == [path for path, _ in expected[:29]]
 
 
-def test_a_picture_with_text_is_one_composed_query(indexed: Library, photos: Path) -> None:
-    path = photos / "0.png"
-    result = indexed.search_by_image(str(path), text="lime", top_k=30)
-    composed = encode(Query("lime", Image.open(path)))[0]
-    others = [p for p, _ in by_hand(photos, composed) if p != str(path)]
-    assert [hit.path for hit in result.hits] == others, "the given picture is no answer"
-    assert [hit.rank for hit in result.hits] == list(range(1, 30))
-    assert result.queries == ["lime"]
-    few = indexed.search_by_image(str(path), text="lime", top_k=3)
-    assert [hit.path for hit in few.hits] == others[:3]
-
-
-@pytest.mark.parametrize("is_known", [True, False])
-def test_an_encoder_that_does_not_compose_has_the_texts_part_added_to_the_picture(
-    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch, is_known: bool
-) -> None:
-    monkeypatch.setattr(MosaicEncoder, "composes", False, raising=False)
-    monkeypatch.setattr("mcp_vlsearch.core.searching.ANYTHING", "gray")
-    path = photos / "0.png"
-    if not is_known:
-        path = path.rename(photos / "given.png")
-    library.index()
-    if not is_known:
-        library.remove([path])
-    result = library.search_by_image(str(path), text="lime", top_k=30)
-    lime, anything = encode(Query("lime"), Query("gray"))
-    together = vector_of(Image.open(path)) + lime - anything
-    expected = by_hand(photos, together / np.linalg.norm(together))
-    assert [hit.path for hit in result.hits] == [p for p, _ in expected if p != str(path)]
-
-
 def test_filters_narrow_the_search_itself(indexed: Library, photos: Path) -> None:
     """The best of the folder are found even where better ones lie outside it."""
     result = indexed.search_by_text("red", top_k=3, filters=Filters(folder=str(photos / "trip")))

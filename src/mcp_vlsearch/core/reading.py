@@ -109,13 +109,15 @@ class LibraryReader(OpenLibrary):
         )
 
         def complete(space: OpenSpace | None) -> SearchRequest:
-            if space is not None and not (bare.texts and space.composes):
+            known = None
+            if space is not None:
                 known = space.embeddings.vector(given.image_id)
-                if known is not None:
+                if known is not None and not (bare.texts and space.composes):
                     return replace(bare, vector=known)
             if given.data is not None:
-                return replace(bare, image=open_upright(given.data))
-            return replace(bare, image=open_known(given.image_id, roots, self._catalog))
+                return replace(bare, image=open_upright(given.data), vector=known)
+            image = open_known(given.image_id, roots, self._catalog)
+            return replace(bare, image=image, vector=known)
 
         return self._search(bare, roots, complete, report)
 

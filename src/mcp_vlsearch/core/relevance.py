@@ -12,14 +12,9 @@ one picture is right or a third of the library.
 
 *By likeness* (strong). What a library does not have may have look-alikes there (rabbits, where
 there is no cat), which stand out of the bulk by far more than chance allows. How far they go is up
-to encoder and library, and the library tells: each picture is a query whose own picture is not
-there, and the nearest other one its look-alike (an empirical null, as in Efron 2004). To be strong,
-a hit must stand out more than most of those, too; and to be likely, no less than nearly all of
-them, unless a large share of the library is there by more than chance.
-
-How far a score stands out is told in the spread of the middle half of the query's scores, to which
-a part of what is usual in the library is added, as for the genes of a chip (Tusher, Tibshirani and
-Chu 2001). Else queries with a narrow bulk, single words above all, would stand out by nothing.
+to encoder and library, and the library tells (``likeness.py``). To be strong, a hit must stand out
+more than most of those, too; and to be likely, no less than nearly all of them, unless a large
+share of the library is there by more than chance.
 """
 
 import math
@@ -28,12 +23,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from mcp_vlsearch.core.likeness import FEWEST, Likeness, standing_out
 from mcp_vlsearch.types import MinRelevance, Relevance
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
 
-__all__ = ["FEWEST", "Background", "Likeness", "judge", "likeness", "reaches"]
+__all__ = ["Background", "judge", "reaches"]
 
 FALSE: Final = 0.1
 """The share of hits that are there by chance, at most, down to the last likely one."""
@@ -41,40 +37,12 @@ FALSE: Final = 0.1
 SAME: Final = 0.995
 """From this cosine on, a hit is the query's own picture or as good as that."""
 
-COPY: Final = 0.95
-"""From this cosine on, two pictures of a library are copies, not look-alikes."""
-
-FEWEST: Final = 20
-"""With fewer scores than this there is no bulk to stand out from."""
-
 _LOW: Final = 0.1587
 """The share of a normal distribution below one deviation under its middle."""
-_MARGIN: Final = 0.7
-"""How far look-alikes reach above their middle, in the way from there down to their lowest."""
-_LOWEST: Final = 0.05
-_FEW: Final = 7.0
-"""How much farther a hit must stand out among n scores, which tell less of the bulk: this / n."""
-_USUAL: Final = 0.5
-"""Part of the usual spread that is added to a query's own."""
 _MANY: Final = 0.2
 """A library of which so large a share stands out for a query has what it asks for."""
-_ASKED: Final = 500
-"""Pictures of a sample that are asked for their look-alikes."""
-_PARTS: Final = 4
 
 _ORDER: Final[tuple[Relevance, ...]] = ("weak", "likely", "strong")
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """How look-alikes stand out in a library: from ``lowest`` to what they hardly reach, ``most``.
-
-    ``usual`` is the usual spread of the middle half of a picture's scores there.
-    """
-
-    lowest: float = 0.0
-    most: float = 0.0
-    usual: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,9 +79,9 @@ class Background:
         return found
 
     def standing_out(self, scores: "Vectors") -> "Vectors":
-        """Return how far scores, shape (n,), stand out, as :func:`likeness` measures it."""
+        """Return how far scores, shape (n,), stand out, counted as for look-alikes."""
         half = _quantile(self.ordered, 0.75) - _quantile(self.ordered, 0.25)
-        return _standing_out(scores - self.middle, half, self.likeness.usual)
+        return standing_out(scores - self.middle, half, self.likeness.usual)
 
     def is_crowded(self) -> bool:
         """Say whether a large share of the library stands out by more than chance."""
@@ -145,56 +113,13 @@ def judge(scores: "Vectors", background: Background | None) -> list[Relevance]:
     if background is None:
         return ["strong" if score >= SAME else "likely" for score in scores]
     found, far = background.likeness, background.standing_out(scores)
-    is_likely = np.array(background.false_shares(scores)) <= FALSE
+    is_likely = (np.array(background.false_shares(scores)) <= FALSE) | (far >= found.common)
     if not background.is_crowded():
         is_likely &= far >= found.lowest
     strong = (scores >= SAME) | (is_likely & (far >= found.most))
     return [
         _ORDER[2 if first else int(second)] for first, second in zip(strong, is_likely, strict=True)
     ]
-
-
-def likeness(rows: "Vectors", images: int) -> Likeness:
-    """Return how look-alikes stand out in a library.
-
-    ``rows`` is a random sample of it, shape (n, dim), ``images`` its size. What they hardly reach
-    is above their middle, by a part of the way down to their lowest: their own upper end may be
-    copies that are a little apart. A larger library has nearer ones. How far the nearest stands out
-    grows with the logarithm of their number (Gumbel 1958), how fast is told by parts of the sample.
-    """
-    if len(rows) < FEWEST:
-        return Likeness()
-    found, usual = _look_alikes(rows, _ASKED)
-    lowest, middle = np.quantile(found, (_LOWEST, 0.5))
-    most = (middle + _MARGIN * (middle - lowest)) * (1 + _FEW / len(rows))
-    nearer = 0.0
-    if images > len(rows):
-        size = len(rows) // _PARTS
-        parts = [rows[part * size : (part + 1) * size] for part in range(_PARTS)]
-        fewer = np.median(np.concatenate([_look_alikes(part, size)[0] for part in parts]))
-        nearer = (middle - fewer) * math.log(images / len(rows)) / math.log(_PARTS)
-    return Likeness(float(lowest + nearer), float(most + nearer), usual)
-
-
-def _look_alikes(rows: "Vectors", asked: int) -> "tuple[Vectors, float]":
-    """Return how far the nearest other row stands out for each of the first rows.
-
-    Beside it, the usual spread of the middle half of their scores.
-    """
-    scores = rows[:asked] @ rows.T
-    np.fill_diagonal(scores, -1)
-    others = np.sort(scores, axis=1)[:, 1:]
-    low, middle, high = np.quantile(others, (0.25, 0.5, 0.75), axis=1)
-    nearest = np.where(others < COPY, others, -1).max(axis=1)
-    usual = float(np.median(high - low))
-    return _standing_out(nearest - middle, high - low, usual), usual
-
-
-def _standing_out(above: "Vectors", half: "Vectors | float", usual: float) -> "Vectors":
-    """Return how far scores lie above the middle, in spreads of about the middle half."""
-    spread = (half + _USUAL * usual) / (1 + _USUAL)
-    found: Vectors = (above / np.maximum(spread, 1e-6)).astype(np.float32, copy=False)
-    return found
 
 
 def _quantile(ordered: "Vectors", share: float) -> float:

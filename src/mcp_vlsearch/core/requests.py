@@ -22,8 +22,9 @@ class SearchRequest:
     """What to search for, and which hits count.
 
     ``texts`` are the caller's phrasings of one wish, the original first, ``rewritten`` those of a
-    rewriter. ``image`` is a picture to go with them (a composed query), or ``vector`` its ready
-    one, shape (dim,). ``given`` is the image id of a picture that is no answer, as it is the one
+    rewriter. ``image`` is a picture to go with them (a composed query), and ``vector`` its ready
+    one, shape (dim,): one of them is enough, unless picture and texts are encoded together, which
+    takes the picture. ``given`` is the image id of a picture that is no answer, as it is the one
     that the texts change. ``group_by_file`` keeps the best image of each file. ``started`` is when
     the call began, by ``time.monotonic``.
     """

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mcp_vlsearch.cache.embeddings import Embeddings
-from mcp_vlsearch.core.relevance import Background, Likeness, likeness
+from mcp_vlsearch.core.likeness import LookAlikes
+from mcp_vlsearch.core.relevance import Background
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import VectorIndex, Vectors
@@ -21,20 +22,26 @@ class Sample:
 
     def __init__(self, embeddings: Embeddings) -> None:
         self._embeddings = embeddings
-        self._rows: Vectors | None = None
-        self._likeness = Likeness()
+        self._alike: LookAlikes | None = None
         self._version = 0, 0
         self._turn = threading.Lock()
 
-    def background(self, vector: "Vectors", index: "VectorIndex") -> Background | None:
-        """Return what a query, shape (dim,), finds in the library by chance."""
+    def background(
+        self, vector: "Vectors", index: "VectorIndex", picture: "Vectors | None" = None
+    ) -> Background | None:
+        """Return what a query, shape (dim,), finds in the library by chance.
+
+        Of a composed query ``picture`` is the vector of its picture alone, shape (dim,).
+        """
         with self._turn:
             version = index.last_seq, index.last_removal
             changes = sum(abs(now - then) for now, then in zip(version, self._version, strict=True))
-            if self._rows is None or changes > len(index) // 10:
-                self._rows, self._version = self._embeddings.sample(_ROWS), version
-                self._likeness = likeness(self._rows, len(index))
-            rows, found = self._rows, self._likeness
+            if self._alike is None or changes > len(index) // 10:
+                self._alike = LookAlikes(self._embeddings.sample(_ROWS), len(index))
+                self._version = version
+            alike = self._alike
+            of_pictures = alike.of_pictures  # takes a while, and once is enough
         # BLAS would use all cores and, where they are busy, wait for each of them.
-        scores: Vectors = np.einsum("ij,j->i", rows, vector)
+        scores: Vectors = np.einsum("ij,j->i", alike.rows, vector)
+        found = of_pictures if picture is None else alike.of_composed(vector, picture)
         return Background.of(scores, len(index), found)

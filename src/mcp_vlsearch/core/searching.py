@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from os.path import lexists
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,17 @@ if TYPE_CHECKING:
 __all__ = ["Searcher"]
 
 
+class _Sought(NamedTuple):
+    """What is wanted and, if anything, what is not: unit-norm, shape (dim,).
+
+    ``picture`` is the picture of a composed query alone.
+    """
+
+    wanted: "Vectors"
+    unwanted: "Vectors | None" = None
+    picture: "Vectors | None" = None
+
+
 class Searcher:
     """Runs searches in one space; with ``roots``, over what lies below them only."""
 
@@ -53,7 +64,7 @@ class Searcher:
         if not len(index):
             self._explain_emptiness()
         with step("encoding the query"):
-            wanted, unwanted = self._vectors(request, report)
+            wanted, unwanted, picture = self._vectors(request, report)
         inside = self._space.fence.seqs(self._roots) if self._roots else None
         total = len(index) if inside is None else len(inside)
         filtering = Pushing(index, request.filters)
@@ -79,7 +90,8 @@ class Searcher:
             else:
                 scores, seqs = find(most)
         with step("judging"):
-            relevances = judge(scores, self._space.sample.background(wanted, index))
+            background = self._space.sample.background(wanted, index, picture)
+            relevances = judge(scores, background)
         with step("describing"):
             hits = self._describe(scores, seqs, relevances, request.given)[: request.top_k]
         return SearchResult(
@@ -90,10 +102,8 @@ class Searcher:
             seconds=time.monotonic() - request.started,
         )
 
-    def _vectors(
-        self, request: SearchRequest, report: ProgressCallback
-    ) -> "tuple[Vectors, Vectors | None]":
-        """Return what is wanted, and what is not, if anything: unit-norm, shape (dim,)."""
+    def _vectors(self, request: SearchRequest, report: ProgressCallback) -> _Sought:
+        """Return the vectors of what is asked for."""
         fingerprint = self._space.embeddings.fingerprint
 
         def encode(queries: Sequence[Query]) -> "Vectors":
@@ -101,32 +111,30 @@ class Searcher:
 
         exclude = request.exclude.strip()
         unwanted = [Query(exclude)] if exclude else []
-        if request.vector is not None or (request.image is not None and self._is_apart(request)):
-            wanted = self._put_together(request, encode)
-            return wanted, encode(unwanted)[0] if unwanted else None
-        queries = [Query(text, request.image) for text in request.phrasings or ("",)]
-        vectors = encode([*queries, *unwanted])
+        if request.image is not None or request.vector is not None:
+            wanted, picture = self._with_picture(request, encode)
+            return _Sought(wanted, encode(unwanted)[0] if unwanted else None, picture)
+        vectors = encode([*map(Query, request.phrasings or ("",)), *unwanted])
         if not unwanted:
-            return fuse(vectors), None
+            return _Sought(fuse(vectors))
         # A rewriter's phrasings hide from nobody that a query excludes itself.
         turned_away(fuse(vectors[: max(len(request.texts), 1)]), vectors[-1])
-        return fuse(vectors[:-1]), vectors[-1]
+        return _Sought(fuse(vectors[:-1]), vectors[-1])
 
-    def _is_apart(self, request: SearchRequest) -> bool:
-        """Say whether picture and texts of a query are encoded one by one."""
-        return bool(request.texts) and not self._space.composes
-
-    def _put_together(
+    def _with_picture(
         self, request: SearchRequest, encode: Callable[[Sequence[Query]], "Vectors"]
-    ) -> "Vectors":
-        """Return the vector of a query by picture whose parts are encoded one by one."""
-        picture = request.vector
-        if picture is None:
-            (picture,) = encode([Query(image=request.image)])
-        if not request.texts:
-            return picture
+    ) -> "tuple[Vectors, Vectors | None]":
+        """Return the vector of a query by picture and, if it is composed, of its picture alone."""
+        together = request.phrasings if request.image and self._space.composes else ()
+        alone = [Query(image=request.image)] if request.vector is None else []
+        vectors = encode([*(Query(text, request.image) for text in together), *alone])
+        picture = vectors[-1] if request.vector is None else request.vector
+        if not request.phrasings:
+            return picture, None
+        if together:
+            return fuse(vectors[: len(together)]), picture
         texts = encode([*map(Query, request.phrasings), Query(ANYTHING)])
-        return compose(picture, fuse(texts[:-1]), texts[-1])
+        return compose(picture, fuse(texts[:-1]), texts[-1]), picture
 
     def _without(
         self, unwanted: "Vectors", wanted: "Vectors", index: VectorIndex, seqs: "Seqs"
