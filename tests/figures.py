@@ -214,6 +214,14 @@ MEASURED: Final = (
         {},
     ),
     Measured(
+        "docs/conformance.md",
+        "Conformance",
+        "protocol",
+        {version: row(version) for version in ("2025-11-25", "2026-07-28")},
+        columns("{passed} of {scenarios}", "{checks passed}", "{checks kept}"),
+        {"result": "tests/conformance/results", "table": "Suite"},
+    ),
+    Measured(
         "training/README.md",
         "What it reaches",
         "",
