@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +20,14 @@ from typing import Any, Final
 import httpx2
 
 from benchmarks._filled import fill, noise
+from benchmarks._machine import describe
+from benchmarks._tables import Table, progress, save
 from mcp_vlsearch.core.scan import ScannedFile
 from mcp_vlsearch.encoders.qwen3_vl import Qwen3VLEncoder
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.storybook.gallery import draw_gallery
 
-__all__ = ["Answer", "Caller", "Running", "prepared", "running"]
+__all__ = ["Answer", "Caller", "Running", "prepared", "run_over_http", "running"]
 
 _HEADERS: Final = {"accept": "application/json, text/event-stream"}
 _SECONDS: Final = 300.0
@@ -82,6 +87,25 @@ def running(library: Path, roots: Path) -> Iterator[Running]:
             yield Running(found[1], process.pid)
         finally:
             process.terminate()
+
+
+def run_over_http(
+    options: argparse.Namespace,
+    measure: Callable[[Running, Path], Coroutine[Any, Any, Sequence[Table]]],
+) -> None:
+    """Measure a server over ``options.rows`` vectors, and write the tables as ``options.out``.
+
+    ``measure`` gets the server and a folder of ``options.pictures`` pictures to index.
+    """
+    if sys.platform != "linux":
+        sys.exit("this benchmark reads memory from /proc, which only Linux has")
+    machine = describe()
+    with tempfile.TemporaryDirectory() as name:
+        progress("drawing pictures")
+        folder = prepared(Path(name), options.rows, options.pictures)
+        with running(Path(name) / "library", folder) as server:
+            tables = asyncio.run(measure(server, folder))
+    save(options.out, tables, machine, vars(options))
 
 
 class Caller:

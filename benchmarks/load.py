@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._machine import describe
 from benchmarks._processes import cpu_seconds, memory
-from benchmarks._server import Answer, Caller, Running, prepared, running
-from benchmarks._tables import RESULTS, Cell, Table, progress, save
+from benchmarks._server import Answer, Caller, Running, run_over_http
+from benchmarks._tables import RESULTS, Cell, Table, progress
 
 __all__ = ["main"]
 
@@ -147,15 +145,11 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=3_000, help="to be indexed meanwhile")
     parser.add_argument("--out", type=Path, default=RESULTS / "load.json")
     options = parser.parse_args(given)
-    if sys.platform != "linux":
-        sys.exit("this benchmark reads memory from /proc, which only Linux has")
-    machine = describe()
-    with tempfile.TemporaryDirectory() as name:
-        progress("drawing pictures")
-        folder = prepared(Path(name), options.rows, options.pictures)
-        with running(Path(name) / "library", folder) as server:
-            table = asyncio.run(measured(server, folder, options.searches))
-    save(options.out, [table], machine, vars(options))
+
+    async def measure(server: Running, folder: Path) -> list[Table]:
+        return [await measured(server, folder, options.searches)]
+
+    run_over_http(options, measure)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -24,10 +23,9 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks._churn import Churn
-from benchmarks._machine import describe
 from benchmarks._mixed import WEIGHTS, Mix, what_is_wrong
-from benchmarks._server import Answer, Caller, Running, prepared, running
-from benchmarks._tables import RESULTS, Cell, Table, progress, save
+from benchmarks._server import Answer, Caller, Running, run_over_http
+from benchmarks._tables import RESULTS, Cell, Table, progress
 from benchmarks._trend import Sample, sample, trend
 
 __all__ = ["main"]
@@ -243,15 +241,12 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two samples")
     parser.add_argument("--out", type=Path, default=RESULTS / "soak.json")
     options = parser.parse_args(given)
-    if sys.platform != "linux":
-        sys.exit("this benchmark reads memory from /proc, which only Linux has")
-    machine = describe()
-    with tempfile.TemporaryDirectory() as name:
-        progress("drawing pictures")
-        folder = prepared(Path(name), options.rows, options.pictures)
-        with running(Path(name) / "library", folder) as server:
-            soak = asyncio.run(soaked(server, folder, options))
-    save(options.out, [by_minute(soak), by_tool(soak), trends(soak)], machine, vars(options))
+
+    async def measure(server: Running, folder: Path) -> list[Table]:
+        soak = await soaked(server, folder, options)
+        return [by_minute(soak), by_tool(soak), trends(soak)]
+
+    run_over_http(options, measure)
 
 
 if __name__ == "__main__":

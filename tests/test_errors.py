@@ -81,6 +81,21 @@ def messages() -> Iterator[tuple[str, int, str]]:
                 yield name, node.lineno, text
 
 
+def reasons() -> Iterator[tuple[str, int, str]]:
+    """Give file, line and text of every reason for which a file fails, made as (path, why)."""
+    for path in sorted((PACKAGE / "core").glob("*.py")):
+        module = ast.parse(path.read_text("utf-8"))
+        constants = constants_of(module)
+        for node in ast.walk(module):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Attribute(attr="failures"), attr="append"),
+                    args=[ast.Tuple(elts=[_, why])],
+                ):
+                    if text := text_of(why, constants):
+                        yield f"core/{path.name}", node.lineno, text
+
+
 def called(function: ast.expr) -> str:
     match function:
         case ast.Name(id=name) | ast.Attribute(attr=name):
@@ -92,7 +107,7 @@ def is_advice(text: str) -> bool:
     return IMPERATIVE.search(text) is not None
 
 
-MESSAGES = list(messages())
+MESSAGES = [*messages(), *reasons()]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +132,12 @@ def test_what_is_taken_for_advice_is_some() -> None:
 def test_what_is_passed_on_is_still_there() -> None:
     found = {(file, text) for file, _, text in MESSAGES}
     assert PASSED_ON.keys() <= found
+
+
+def test_what_the_system_reports_of_a_file_comes_with_advice() -> None:
+    from mcp_vlsearch.core.scan import _ADVICE
+
+    assert all(is_advice(f"can't be read: {text}") for text in _ADVICE.values())
 
 
 def test_what_sqlite_reports_comes_with_advice() -> None:

@@ -33,13 +33,3 @@ def test_every_page_is_in_the_navigation() -> None:
         for file in entry.values()
     }
     assert listed == {page.name for page in (REPOSITORY / "docs").glob("*.md")} | {"security.md"}
-
-
-@pytest.mark.parametrize(("page", "least"), [("performance", 15), ("quick-start", 10)])
-def test_the_tables_of_figures_are_those_that_benchmarks_printed(page: str, least: int) -> None:
-    text = (REPOSITORY / "docs" / f"{page}.md").read_text("utf-8")
-    results = (REPOSITORY / "benchmarks" / "results").glob("*.md")
-    printed = {line for file in results for line in file.read_text("utf-8").splitlines()}
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) > least
-    assert set(rows) <= printed

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["PARTED_FORMATS", "PILLOW_FORMATS", "format_name"]
+__all__ = ["COMMON_SUFFIXES", "PARTED_FORMATS", "PILLOW_FORMATS", "format_name"]
 
 _PILLOW: Final = """
 JPEG PNG WEBP GIF TIFF BMP AVIF HEIF JPEG2000 PSD QOI PPM ICO ICNS DDS DIB SGI FITS FLI BLP FTEX PCX
@@ -15,6 +15,9 @@ PARTED_FORMATS: Final = (
     *("PDF", "MP4", "MOV", "MKV", "WEBM", "AVI", "MPEG", "WMV", "3GP", "M2TS", "OGV", "FLV"),
 )
 """Formats of files with several images: PDF, then videos."""
+
+COMMON_SUFFIXES: Final = ".jpg, .png, .webp, .gif, .tif, .bmp, .avif, .heic"
+"""How most pictures end, for messages."""
 
 # Names of one format; the first of each is how the catalog calls it.
 _SYNONYMS: Final = (

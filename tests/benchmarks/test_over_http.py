@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import load, soak
+from benchmarks import _server, load, soak
 from benchmarks._churn import Churn
 from benchmarks._mixed import WEIGHTS, Mix, what_is_wrong
 from benchmarks._server import Caller, Running, prepared, running
@@ -38,9 +38,8 @@ def server(folder: Path) -> Iterator[Running]:
 @pytest.fixture(autouse=True)
 def _one_server(folder: Path, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no server for each benchmark: that takes seconds."""
-    for benchmark in (load, soak):
-        monkeypatch.setattr(benchmark, "prepared", lambda *_: folder)
-        monkeypatch.setattr(benchmark, "running", lambda *_: nullcontext(server))
+    monkeypatch.setattr(_server, "prepared", lambda *_: folder)
+    monkeypatch.setattr(_server, "running", lambda *_: nullcontext(server))
 
 
 def test_searches_at_once_are_counted_beside_one_at_a_time(tmp_path: Path) -> None:

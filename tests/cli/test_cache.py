@@ -89,6 +89,16 @@ def test_status_shows_every_space(run: Run, two: list[SpaceStatus]) -> None:
     assert "dimensions; searched, 4 vectors\n" in said
 
 
+def test_status_tells_which_space_is_of_pictures_that_were_mended_first(
+    run: Run, indexed: Path
+) -> None:
+    pytest.importorskip("cv2")
+    assert run("index", indexed, "--prepare", "scans").code == 0
+    said = run("status").out
+    assert "dimensions; old, 4 vectors\n" in said
+    assert "dimensions, prepare scans; searched, 4 vectors\n" in said
+
+
 def test_prune_deletes_only_when_it_is_told_to(run: Run, two: list[SpaceStatus]) -> None:
     refused = run("cache", "prune", "--old")
     assert refused.code == 2

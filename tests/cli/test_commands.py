@@ -75,6 +75,25 @@ def test_index_of_an_empty_folder_is_done(run: Run, tmp_path: Path) -> None:
     assert run("index", tmp_path / "empty", "--encoder", "colours").code == 0
 
 
+def test_index_of_a_folder_without_pictures_says_what_is_read_and_what_was_there(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "texts"
+    (folder / "more").mkdir(parents=True)
+    for name in ("a.txt", "b.docx", ".hidden", "more/c.txt"):
+        (folder / name).write_text("words")
+    result = run("index", folder, "--encoder", "colours")
+    assert result.out.startswith("0 files scanned")
+    hint = "no file was found that can be read, only 3 of other kinds: give a folder that has "
+    assert f"{hint}pictures (.jpg, .png, " in result.err
+    report = json.loads(run("index", folder, "--json").out)
+    assert report["next_step"].startswith(hint)
+
+
+def test_index_that_finds_its_pictures_as_they_were_gives_no_hint(run: Run, indexed: Path) -> None:
+    assert json.loads(run("index", indexed, "--json").out)["next_step"] == ""
+
+
 def test_index_without_paths_takes_every_root(run: Run, indexed: Path) -> None:
     Image.new("RGB", (9, 9), "black").save(indexed / "black.png")
     result = run("index", "--json")

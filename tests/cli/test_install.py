@@ -97,6 +97,21 @@ def test_other_servers_stay_a_copy_is_made_and_permissions_are_kept(run: Run, ho
     assert len(list(file.parent.iterdir())) == 2, "nothing else is left"
 
 
+def test_of_the_copies_the_first_and_the_latest_five_stay(run: Run, home: Path) -> None:
+    folder = home / ".cursor"
+    folder.mkdir()
+    (folder / "mcp.json").write_text('{"mcpServers": {}}')
+    when = "20250101-000000-000000"
+    others = ["mcp.json.1.bak", f"mcp.json.{when}x.bak", f"a.mcp.json.{when}.bak"]
+    old = [f"mcp.json.2025010{day}-000000-000000.bak" for day in range(1, 9)]
+    for name in (*others, *old):
+        (folder / name).write_text("{}")
+    assert run("install", "cursor", "--yes").code == 0
+    [made] = {path.name for path in folder.glob("*.bak")} - {*others, *old}
+    kept = {*others, made, old[0], *old[-4:]}
+    assert {path.name for path in folder.glob("*.bak")} == kept
+
+
 def test_what_the_user_has_added_to_the_server_stays_and_its_secrets_are_not_shown(
     run: Run, home: Path
 ) -> None:

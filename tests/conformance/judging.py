@@ -1,6 +1,7 @@
 """What the conformance suite found, held to the checks that are known to fail."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,14 @@ from typing import Final
 import yaml
 
 KEPT: Final = Path(__file__).with_name("kept.yml")
+_TIME: Final = re.compile(r"-\d{4}-\d\d-\d\dT[\d-]+Z$")
+"""What ends the names of the suite's folders: when the scenario ran."""
 
 Checks = Mapping[str, frozenset[str]]
 """Names of checks, by scenario."""
+
+Found = Mapping[str, list[tuple[str, str]]]
+"""Checks of each scenario: (id, status)."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +38,17 @@ def kept_checks(path: Path = KEPT) -> Checks:
     return {name: frozenset(ids) for group in groups for name, ids in group["checks"].items()}
 
 
-def results(folder: Path) -> dict[str, list[tuple[str, str]]]:
-    """Return the checks of each scenario in the suite's folder of results: (id, status)."""
+def results(folder: Path) -> Found:
+    """Return what is in the suite's folder of results."""
     found = {}
     for file in sorted(folder.glob("server-*/checks.json")):
-        scenario = file.parent.name.removeprefix("server-").rsplit("-20", 1)[0]
+        scenario = _TIME.sub("", file.parent.name.removeprefix("server-"))
         checks = json.loads(file.read_text("utf-8"))
         found[scenario] = [(check["id"], check["status"]) for check in checks]
     return found
 
 
-def judge(found: Mapping[str, list[tuple[str, str]]], kept: Checks) -> Verdict:
+def judge(found: Found, kept: Checks) -> Verdict:
     """Hold what was found to what is known to fail; what did not run is not judged."""
     unexpected, stale = [], []
     passed = failed = clean = 0

@@ -103,7 +103,8 @@ def test_a_library_goes_over_to_mended_pictures_and_back(library: Library, photo
         assert changes(back.index()) == {"unchanged": 10}
     assert "prepare" not in (folder / "config.toml").read_text()
     with Library.open(folder) as last:
-        assert [s.state for s in last.status().spaces] == ["searched", "old"]
+        spaces = [(s.state, s.prepare) for s in last.status().spaces]
+        assert spaces == [("searched", "off"), ("old", "scans")]
     assert sum(MosaicEncoder.encoded) == 20
 
 

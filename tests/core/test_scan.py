@@ -196,7 +196,8 @@ def test_a_dangling_link_below_the_roots_may_lead_to_a_disk_that_is_off(tmp_path
     (tmp_path / "album").symlink_to(tmp_path / "disk" / "album")
     (tmp_path / "lost").symlink_to("/nowhere-at-all/lost")
     result = found(tmp_path)
-    assert [Path(path).name for path, _ in result.unreadable] == ["album"]
+    why = "it is a link to what is not there: connect its drive, or remove the link"
+    assert result.unreadable == [(str(tmp_path / "album"), f"can't be read: {why}")]
     assert not result.failures
 
 
@@ -212,7 +213,12 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_scanned(
     before_listing(refuse)
     result = found(tmp_path)
     assert names(result, tmp_path) == ["open/b.jpg"]
-    assert result.unreadable == [(str(tmp_path / "closed"), "can't be read: Permission denied")]
+    assert result.unreadable == [
+        (
+            str(tmp_path / "closed"),
+            "can't be read: Permission denied; check its permissions and drive",
+        )
+    ]
 
 
 @pytest.mark.timeout(10)
@@ -259,7 +265,9 @@ def test_a_folder_that_breaks_off_while_it_is_listed_is_unreadable_as_a_whole(
     entries_are(torn)
     result = found(tmp_path)
     assert result.files == []
-    assert result.unreadable == [(str(tmp_path), "can't be read: Input/output error")]
+    assert result.unreadable == [
+        (str(tmp_path), "can't be read: Input/output error; check its permissions and drive")
+    ]
 
 
 def bury(folder: Path, depth: int, name: str) -> None:
@@ -342,7 +350,8 @@ def test_what_is_no_regular_file_is_a_failure_and_never_opened(tmp_path: Path) -
         server.bind(str(tmp_path / "socket.png"))
         result = found(tmp_path)
     assert not result.files
-    assert [Path(path).name for path, _ in result.failures] == ["fifo.jpg", "socket.png"]
+    why = "not a regular file: move it out of the folder, or rename it"
+    assert result.failures == [(str(tmp_path / f), why) for f in ("fifo.jpg", "socket.png")]
 
 
 def test_names_that_are_not_utf_8_are_failures_that_can_be_shown(tmp_path: Path) -> None:

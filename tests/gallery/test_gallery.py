@@ -137,6 +137,31 @@ def test_a_hit_opens_large_with_its_facts_and_the_host_is_told(
     assert "hit 2:" in told["content"][0]["text"]
 
 
+def test_large_pictures_are_kept_until_twenty_others_were_looked_at(
+    window: Browser, start: Start, album: Library
+) -> None:
+    address, host = start(album, query="green", top_k=2)
+    opened(window, address)
+    ready(window, 2)
+
+    def turned(to: int) -> int:
+        """Turn to a picture; return how often one was fetched large by then."""
+        window.get(f"open({to - 1})")
+        window.until(f"{TOLD} === 'Picture {to} of 2' && pictures.size >= 2")
+        window.until("pictures.get(now.found.hits[opened].image_id).large?.src")
+        fetched = [given["images"] for name, given in host.calls if name == "view_images"]
+        return sum(len(images) == 1 for images in fetched)
+
+    assert [turned(1), turned(2), turned(1)] == [1, 2, 2]
+    large = "[...pictures.values()].filter((picture) => picture.large).length"
+    others = (
+        "for (let n = 0; n < 19; n += 1) keep({ image_id: `other ${n}` }, 'large', { src: '' })"
+    )
+    window.get(f"(() => {{ {others} }})()")
+    assert window.get(large) == 20
+    assert [turned(1), turned(2)] == [2, 3], "the second is fetched again, the first is not"
+
+
 def test_filters_narrow_the_search_and_are_cleared(
     window: Browser, start: Start, album: Library
 ) -> None:

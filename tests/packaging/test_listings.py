@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from typer.main import get_command
 
 from mcp_vlsearch import cli
 from mcp_vlsearch.core.library import Library
@@ -59,9 +60,38 @@ def test_every_listing_has_the_version_of_the_project() -> None:
 def test_the_registry_knows_the_package_by_a_name_that_its_readme_carries() -> None:
     assert SERVER["$schema"].endswith("/schemas/2025-12-11/server.schema.json")
     assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", SERVER["name"])
+    assert 3 <= len(SERVER["name"]) <= 200
     assert f"<!-- mcp-name: {SERVER['name']} -->" in (REPOSITORY / "README.md").read_text("utf-8")
     assert 1 <= len(SERVER["description"]) <= 100
     assert SERVER["packages"][0]["identifier"] == PROJECT["name"]
+
+
+def test_the_listing_has_what_the_registry_demands() -> None:
+    assert 1 <= len(SERVER["title"]) <= 100
+    (package,) = SERVER["packages"]
+    assert package["registryType"] == "pypi"
+    assert package["transport"] == {"type": "stdio"}
+    for version in (SERVER["version"], package["version"]):
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version), "one version, no range and not the latest"
+    assert package["runtimeHint"], "arguments of a runtime need its name"
+    given = [*package["runtimeArguments"], *package["packageArguments"]]
+    for argument in given:
+        if argument["type"] == "positional":
+            assert argument.get("value") or argument.get("valueHint")
+        else:
+            assert (argument["type"], argument["name"][:2]) == ("named", "--")
+    for each in (*given, *package["environmentVariables"]):
+        assert each.get("format", "string") in ("string", "number", "boolean", "filepath")
+        texts = (each.get(key, "") for key in ("value", "default", "description", "placeholder"))
+        assert all(isinstance(text, str) for text in texts)
+
+
+def test_a_client_of_the_registry_starts_a_command_with_options_that_there_are() -> None:
+    (command, *options) = SERVER["packages"][0]["packageArguments"]
+    assert SERVER["packages"][0]["identifier"] in PROJECT["scripts"], "uvx runs what is called so"
+    serve = vars(get_command(cli.app))["commands"][command["value"]]
+    known = {flag for parameter in serve.params for flag in parameter.opts}
+    assert {option["name"] for option in options} <= known
 
 
 def test_environment_variables_of_listings_are_settings() -> None:

@@ -6,16 +6,9 @@ from pathlib import Path
 import pytest
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.plugins import BUILT_IN
-from tests.core.conftest import paint
-from tests.core.mosaic import MosaicEncoder
+from tests.core.conftest import mosaic, paint
 
-
-@pytest.fixture(autouse=True)
-def mosaic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the encoder ``mosaic`` known."""
-    monkeypatch.setitem(BUILT_IN["encoders"], "mosaic", "tests.core.mosaic:MosaicEncoder")
-    monkeypatch.setattr(MosaicEncoder, "encoded", [])
+__all__ = ["library", "mosaic", "photos", "secret"]
 
 
 @pytest.fixture

@@ -182,12 +182,13 @@ def test_only_the_first_of_many_pages_of_a_tiff_is_read() -> None:
 
 
 def test_a_huge_exif_is_read_within_a_second() -> None:
-    began = time.process_time()
-    data = exif({0x010F: "A" * 60_000, 0x9003: "2024:01:02 03:04:05"})
-    assert decode(encoded(picture(), exif=data), lambda *size: size).info.taken_at
+    long = exif({0x010F: "A" * 60_000, 0x9003: "2024:01:02 03:04:05"})
     many = exif({0x010F: "Maker", **{0xC000 + number: "x" * 500 for number in range(8000)}})
-    assert decode(encoded(picture(), exif=many), lambda *size: size).image.size == (96, 64)
-    assert time.process_time() - began < 1.5
+    first, second = (encoded(picture(), exif=data) for data in (long, many))
+    began = time.process_time()  # to write them takes far longer
+    assert decode(first, lambda *size: size).info.taken_at
+    assert decode(second, lambda *size: size).image.size == (96, 64)
+    assert time.process_time() - began < 1
 
 
 def test_formats_that_are_decoded_slowly_have_a_lower_limit(

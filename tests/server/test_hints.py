@@ -72,7 +72,7 @@ def test_a_plain_success_has_no_next_step() -> None:
             status(encoder=status().encoder.model_copy(update={"state": "failed"})),
             "search once more to hear why",
         ),
-        (report(), "ask the user where they are"),
+        (report(), "ask the user where the pictures are"),
         (RemoveReport(removed=0, unknown=["/x"], total_images=1), "check their spelling"),
     ],
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-__all__ = ["BELOW", "Condition", "below", "between", "inside", "sortable"]
+__all__ = ["BELOW", "Condition", "below", "between", "inside", "sortable", "within"]
 
 BELOW: Final = "path >= ? AND path < ?"
 """What holds for the paths between the bounds of :func:`below`."""
@@ -40,6 +40,14 @@ def inside(folders: Sequence[str]) -> Condition:
     conditions = [f"+files.path = ? OR ({BELOW})"] * len(folders)
     parameters = [text for folder in folders for text in (folder, *below(folder))]
     return Condition(f"({' OR '.join(conditions) or '0'})", tuple(parameters))
+
+
+def within(folders: Sequence[str] | None) -> Condition:
+    """Return what holds for the files at or below one of the folders; for all where none is given.
+
+    No folders at all hold nothing.
+    """
+    return Condition("1", ()) if folders is None else inside(folders)
 
 
 def between(folders: Sequence[str]) -> Condition:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mcp_vlsearch.cache.conditions import inside
+from mcp_vlsearch.cache.conditions import within
 from mcp_vlsearch.cache.database import Database
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ class Originals:
 
         With folders, only files at or below one of them count.
         """
-        those = inside(folders) if folders is not None else None
+        those = within(folders)
         query = f"""
             SELECT seq, COUNT(*)
             FROM files JOIN entries USING (image_id) JOIN images USING (image_id)
-            WHERE {_IS_WHOLE} {f"AND {those.sql}" if those else ""}
+            WHERE {_IS_WHOLE} AND {those.sql}
             GROUP BY image_id HAVING COUNT(*) > 1
         """
-        parameters = (self._fingerprint, *(those.parameters if those else ()))
+        parameters = (self._fingerprint, *those.parameters)
         with self._database.read() as connection:
             rows = connection.execute(query, parameters)
             found = np.fromiter(rows, np.dtype([("seq", "i8"), ("count", "i8")]))
@@ -103,15 +103,14 @@ class Originals:
 
         With folders, only files at or below one of them count.
         """
-        those = inside(folders) if folders is not None else None
+        those = within(folders)
         query = f"""
             SELECT image_id, COUNT(*), MAX(size) FROM files
             WHERE image_id IN (SELECT source FROM images WHERE part IS NOT NULL)
-            {f"AND {those.sql}" if those else ""}
-            GROUP BY image_id HAVING COUNT(*) > 1 ORDER BY image_id
+            AND {those.sql} GROUP BY image_id HAVING COUNT(*) > 1 ORDER BY image_id
         """
         with self._database.read() as connection:
-            rows = connection.execute(query, those.parameters if those else ())
+            rows = connection.execute(query, those.parameters)
             return np.fromiter(rows, COPIED)
 
     def image_ids(self, seqs: "Seqs") -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_vlsearch.cache.conditions import Condition, inside
+from mcp_vlsearch.cache.conditions import within
 from mcp_vlsearch.cache.database import Database
 
 __all__ = ["failures"]
@@ -15,7 +15,7 @@ def failures(
 
     They come by path, at most so many; with ``folders``, only files at or below one of these.
     """
-    those = Condition("1", ()) if folders is None else inside(folders)
+    those = within(folders)
     query = f"""SELECT path, error FROM files WHERE error IS NOT NULL AND {those.sql}
         ORDER BY path LIMIT ?"""
     with database.read() as connection:

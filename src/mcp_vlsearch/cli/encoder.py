@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import settings_from
-from mcp_vlsearch.cli.options import ENCODING, INDEXING, only, takes
+from mcp_vlsearch.cli.options import ENCODING, INDEXING, WithNoResult, only, takes
 from mcp_vlsearch.logs import tell_more
 
 __all__ = ["commands"]
@@ -21,9 +21,7 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8766,
-    json: Annotated[
-        bool, typer.Option("--json", help="Accepted by every command; a server prints no result.")
-    ] = False,
+    json: WithNoResult = False,
     flags: dict[str, Any],
 ) -> int:
     """Hold the model once and serve it at /v1/embeddings."""

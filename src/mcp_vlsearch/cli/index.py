@@ -102,6 +102,8 @@ def _show_report(result: "IndexReport", encoder: "EncoderStatus") -> None:
         note(on_a_line(f"failed: {failure.path}: {failure.error}"))
     if (unlisted := result.failed - len(result.failures)) > 0:
         note(f"failed: {unlisted} more")
+    if result.next_step:
+        note(result.next_step)
     files = counts_of(result)
     typer.echo(f"{counted(result.scanned, 'file')} scanned{': ' if files else ''}{files}")
     typer.echo(

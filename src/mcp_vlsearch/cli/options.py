@@ -24,7 +24,9 @@ __all__ = [
     "REWRITING",
     "SETTINGS",
     "SETTINGS_PANEL",
+    "ServedRoots",
     "WithJson",
+    "WithNoResult",
     "given_folder",
     "given_path",
     "only",
@@ -35,6 +37,9 @@ SETTINGS_PANEL: Final = "Settings"
 """Under which the help lists the flags of settings."""
 
 WithJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+WithNoResult = Annotated[
+    bool, typer.Option("--json", help="Accepted by every command; a server prints no result.")
+]
 
 
 def given_path(text: str | Path) -> Path:
@@ -51,6 +56,16 @@ def given_path(text: str | Path) -> Path:
             f"{shown(str(text))} is no path ({reason}); give another"
         ) from error
     return Path(text)
+
+
+ServedRoots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Allow a folder, besides the library's own; once per folder.",
+        metavar="DIR",
+        parser=given_path,
+    ),
+]
 
 
 def given_folder(text: str | Path) -> Path:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcp_vlsearch.cli.frame import note, settings_from
-from mcp_vlsearch.cli.options import SETTINGS, given_path, takes
+from mcp_vlsearch.cli.options import SETTINGS, ServedRoots, WithNoResult, takes
 from mcp_vlsearch.errors import SettingsError
 from mcp_vlsearch.logs import tell_more
 
 if TYPE_CHECKING:
     from mcp_vlsearch.settings import Settings
 
-__all__ = ["Transport", "check_settings", "serve"]
+__all__ = ["Transport", "serve", "served"]
 
 
 class Transport(StrEnum):
@@ -28,30 +28,17 @@ class Transport(StrEnum):
 @takes(flags=SETTINGS)
 def serve(
     *,
-    root: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Allow a folder, besides the library's own; once per folder.",
-            metavar="DIR",
-            parser=given_path,
-        ),
-    ] = None,
+    root: ServedRoots = None,
     transport: Annotated[Transport, typer.Option(help="How clients connect.")] = Transport.STDIO,
     host: Annotated[str, typer.Option(help="Address for HTTP.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for HTTP.", min=0, max=65535)] = 8765,
-    json: Annotated[
-        bool, typer.Option("--json", help="Accepted by every command; a server prints no result.")
-    ] = False,
+    json: WithNoResult = False,
     flags: dict[str, Any],
 ) -> int:
     """Run the MCP server; HTTP is at /mcp."""
     del json
     tell_more()
-    settings = settings_from(flags)
-    if root:
-        roots = (*settings.roots, *(folder.expanduser().absolute() for folder in root))
-        settings = settings.model_copy(update={"roots": roots})
-    check_settings(settings)
+    settings = served(flags, root)
     from mcp_vlsearch.server import serve_http, serve_stdio
 
     if transport is Transport.HTTP:
@@ -61,7 +48,17 @@ def serve(
     return 0
 
 
-def check_settings(settings: "Settings") -> None:
+def served(flags: dict[str, Any], roots: list[Path] | None) -> "Settings":
+    """Return settings with further roots, of what can be served; raises as its checks do."""
+    settings = settings_from(flags)
+    if roots:
+        every = (*settings.roots, *(folder.expanduser().absolute() for folder in roots))
+        settings = settings.model_copy(update={"roots": every})
+    _check(settings)
+    return settings
+
+
+def _check(settings: "Settings") -> None:
     """Refuse a root that is a file of another kind than pictures, and one that is not there.
 
     The library may know that from when its drive was. Who watches must be able to write.

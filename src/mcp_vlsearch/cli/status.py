@@ -45,7 +45,8 @@ def _show(result: "LibraryStatus") -> None:
         typer.echo(f"{'not read':<9} {kind}")
     for space in result.spaces:
         lacks = f", {space.missing} missing" if space.missing else ""
-        made = f"{space.model} in {space.precision}, {space.dim} dimensions"
+        mended = "" if space.prepare == "off" else f", prepare {space.prepare}"
+        made = f"{space.model} in {space.precision}, {space.dim} dimensions{mended}"
         found = f"{space.state}, {space.vectors} vectors{lacks}"
         typer.echo(f"{'space':<9} {space.fingerprint[:16]}: {made}; {found}")
     for root in result.roots:

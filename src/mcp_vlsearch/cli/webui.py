@@ -2,14 +2,12 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import settings_from
-from mcp_vlsearch.cli.options import OF_CALLS, SETTINGS, given_path, takes
-from mcp_vlsearch.cli.serve import check_settings
+from mcp_vlsearch.cli.options import OF_CALLS, SETTINGS, ServedRoots, WithNoResult, takes
+from mcp_vlsearch.cli.serve import served
 from mcp_vlsearch.logs import tell_more
 
 __all__ = ["webui"]
@@ -18,14 +16,7 @@ __all__ = ["webui"]
 @takes(flags={name: option for name, option in SETTINGS.items() if name not in OF_CALLS})
 def webui(
     *,
-    root: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Allow a folder, besides the library's own; once per folder.",
-            metavar="DIR",
-            parser=given_path,
-        ),
-    ] = None,
+    root: ServedRoots = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 7860,
     open_: Annotated[
@@ -36,19 +27,13 @@ def webui(
             show_default=False,
         ),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Accepted by every command; a server prints no result.")
-    ] = False,
+    json: WithNoResult = False,
     flags: dict[str, Any],
 ) -> int:
     """Serve a web page to search, index and look at the library with."""
     del json
     tell_more()
-    settings = settings_from(flags)
-    if root:
-        roots = (*settings.roots, *(folder.expanduser().absolute() for folder in root))
-        settings = settings.model_copy(update={"roots": roots})
-    check_settings(settings)
+    settings = served(flags, root)
     from mcp_vlsearch.webui import serve_webui
 
     serve_webui(settings, host, port, is_opened=_usually(host) if open_ is None else open_)

@@ -2,8 +2,10 @@
 
 import difflib
 import json
+import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,9 @@ _REMOTE: Final = ("url", "httpUrl", "headers", "http_headers", "bearer_token_env
 """What a client may know of a server over HTTP, which one over stdio has not."""
 _HIDDEN: Final = "(hidden)"
 _PRIVATE: Final = 0o600
+_LATEST: Final = 5
+"""Copies of what was before that are kept, besides the first."""
+_WHEN: Final = re.compile(r"\.\d{8}-\d{6}-\d{6}\.bak")
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,9 @@ class Change:
     def write(self) -> Path | None:
         """Replace the file, and return where the copy of what was before lies.
 
-        A link is followed, permissions stay. Raises :class:`ClientError` if the file can't be
-        written, or is another one than when the change was planned.
+        Of the copies the first and the latest stay. A link is followed, permissions stay. Raises
+        :class:`ClientError` if the file can't be written, or is another one than when the change
+        was planned.
         """
         target = self.file.resolve()
         try:
@@ -80,6 +86,7 @@ class Change:
                 f"{self.file} can't be written ({error.strerror}): make it writable, or add by "
                 "hand what --print shows"
             ) from error
+        _leave_few(target)
         return copy
 
     def _lines(self, entry: dict[str, Any] | None) -> list[str]:
@@ -132,6 +139,18 @@ def snippet(client: Client, name: str, entry: dict[str, Any]) -> str:
     """Return a configuration that holds this server only."""
     text: str = _FORMS[client.form].shown(client.key, name, entry)
     return text
+
+
+def _leave_few(file: Path) -> None:
+    """Delete copies of a file but the first and the latest; one that can't be is left."""
+    copies = sorted(
+        path
+        for path in file.parent.glob("*.bak")
+        if path.name.startswith(file.name) and _WHEN.fullmatch(path.name[len(file.name) :])
+    )
+    for path in copies[1:-_LATEST]:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _content(file: Path) -> bytes | None:

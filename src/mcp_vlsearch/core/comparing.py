@@ -33,10 +33,11 @@ class Comparison:
     files of which some parts failed, ``partly``, are unchanged and among the failures. ``unlisted``
     are failures that the catalog does not have yet: links and names that lead to no file of it.
     ``fresh`` are these and whatever else failed in this scan, not those that failed before and are
-    as they were.
+    as they were. ``others`` counts files that are no pictures by their names.
     """
 
     scanned: int = 0
+    others: int = 0
     unchanged: int = 0
     partly: int = 0
     to_read: list[ScannedFile] = field(default_factory=list)
@@ -99,6 +100,7 @@ class Comparer:
 
         scan = Scan(path, recursive, self._roots.folders, count)
         missed = _merge(scan, self._listing.below(path, recursive), force, found)
+        found.others += scan.others
         problems = sorted(scan.unreadable + scan.failures)
         failures = [Failure(path=path, error=error) for path, error in problems]
         found.failures += failures

@@ -22,6 +22,7 @@ from mcp_vlsearch.core.batch import Batch, Outcome
 from mcp_vlsearch.core.comparing import Comparer, Comparison
 from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.intake import Intake
+from mcp_vlsearch.core.parted import nothing_found
 from mcp_vlsearch.core.progress import Meter, Progress, ProgressCallback
 from mcp_vlsearch.core.roots import Roots
 from mcp_vlsearch.core.scan import ScannedFile
@@ -104,7 +105,9 @@ class Indexer:
         with self._stages("writing"):
             self._forget(removed)
         self._removed = len(removed)
-        return self.so_far().model_copy(update={"complete": True, "remaining": 0})
+        step = "" if found.scanned else nothing_found(found.others)
+        done = {"complete": True, "remaining": 0, "next_step": step}
+        return self.so_far().model_copy(update=done)
 
     def so_far(self) -> IndexReport:
         """Return what the run has done by now; from any thread.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from mcp_vlsearch.core.digest import Allows, open_file
 from mcp_vlsearch.errors import MissingExtraError
-from mcp_vlsearch.formats import PARTED_FORMATS, format_name
+from mcp_vlsearch.formats import COMMON_SUFFIXES, PARTED_FORMATS, format_name
 
 if TYPE_CHECKING:
     from mcp_vlsearch.core.decode import Decoded
@@ -23,6 +23,7 @@ __all__ = [
     "is_parted",
     "kind_of",
     "not_read",
+    "nothing_found",
     "open_parted",
     "parted_suffixes",
     "require",
@@ -33,11 +34,12 @@ TargetSize = Callable[[int, int], tuple[int, int]]
 
 @dataclass(frozen=True)
 class PartedKind:
-    """A kind of file that holds several images: its ``parts`` in words, and what reads it.
+    """A kind of file that holds several images: ``files`` and ``parts`` in words, what reads it.
 
     ``package`` comes with an ``extra``; ``limit`` is the setting that bounds the number of parts.
     """
 
+    files: str
     parts: str
     suffixes: frozenset[str]
     package: str
@@ -60,9 +62,12 @@ _VIDEO_SUFFIXES: Final = """
 .mp4 .m4v .mov .qt .mkv .webm .avi .mpg .mpeg .wmv .3gp .3g2 .m2ts .ogv .flv
 """
 KINDS: Final = (
-    PartedKind("PDF pages", frozenset({".pdf"}), "pypdfium2", "pdf", "pdf_pages"),
+    PartedKind("PDFs", "PDF pages", frozenset({".pdf"}), "pypdfium2", "pdf", "pdf_pages"),
     PartedKind(
-        "moments of videos", frozenset(_VIDEO_SUFFIXES.split()), "av", "video", "video_moments"
+        "videos",
+        "moments of videos",
+        frozenset(_VIDEO_SUFFIXES.split()),
+        *("av", "video", "video_moments"),
     ),
 )
 
@@ -105,6 +110,17 @@ def parted_suffixes() -> frozenset[str]:
 def not_read() -> list[str]:
     """Return a line for each kind that can't be read here: what it needs."""
     return [f"{kind.parts}: {kind.remedy}" for kind in KINDS if not kind.is_installed]
+
+
+def nothing_found(others: int) -> str:
+    """Say what could be read, where no file was found but so many ``others``."""
+    beside = f", only {others:,} of other kinds" if others else ""
+    also = "".join(f", {kind.files}" for kind in KINDS if kind.is_installed)
+    missing = "".join(f"; for {line}" for line in not_read())
+    return (
+        f"no file was found that can be read{beside}: give a folder that has pictures "
+        f"({COMMON_SUFFIXES} and other formats){also}{missing}"
+    )
 
 
 def require(path: str) -> None:

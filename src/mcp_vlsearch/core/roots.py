@@ -13,6 +13,7 @@ from mcp_vlsearch.core.places import is_below
 from mcp_vlsearch.core.scan import is_picture
 from mcp_vlsearch.core.windows import is_share, why_refused
 from mcp_vlsearch.errors import RootError
+from mcp_vlsearch.formats import COMMON_SUFFIXES
 from mcp_vlsearch.wording import listed, shown
 
 __all__ = ["Roots", "absolute", "is_windows", "new_root", "real", "refuse_other_files"]
@@ -65,8 +66,7 @@ def refuse_other_files(path: str) -> None:
             require(path)
             raise RootError(
                 f"{shown(path)} is no picture by its name: give a folder, or a file that ends "
-                "in .jpg, .png, .webp, .gif, .tif, .bmp, .avif, .heic or as another kind "
-                "of picture does"
+                f"in {COMMON_SUFFIXES} or as another kind of picture does"
             )
 
 

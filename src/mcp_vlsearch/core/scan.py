@@ -34,8 +34,13 @@ _SKIPPED: Final = frozenset({"@eaDir", "__MACOSX", "Thumbs.db"})
 _REPORT_SECONDS: Final = 0.5
 _AT_ONCE: Final = 1000
 """Entries of a folder that are looked at between two looks at the clock."""
-_ADVICE: Final = {errno.ENAMETOOLONG: "the path is too long for this system, shorten its names"}
-
+_ADVICE: Final = {
+    errno.ENAMETOOLONG: "the path is too long for this system, shorten its names",
+    errno.ENOENT: "it is a link to what is not there: connect its drive, or remove the link",
+    errno.ELOOP: "it is a link that leads back to itself: remove the link",
+}
+_NO_TEXT: Final = "the name is not UTF-8: rename it"
+_NO_FILE: Final = "not a regular file: move it out of the folder, or rename it"
 _OUTSIDE: Final = "a link to a place outside the roots: index that place, too, to allow it"
 
 _BY_DESCRIPTOR: Final = os.scandir in os.supports_fd
@@ -70,7 +75,7 @@ class Scan:
 
     What can't be had is there when the walk is over, as pairs of (path, why). Nothing is known
     about what lies at or below the ``unreadable`` paths. ``failures`` are files and folders that
-    can be seen but never indexed as they are.
+    can be seen but never indexed as they are. ``others`` counts files that are no pictures by name.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class Scan:
         """
         self.unreadable: list[tuple[str, str]] = []
         self.failures: list[tuple[str, str]] = []
+        self.others = 0
         self._path = path
         self._recursive = recursive
         self._roots = roots
@@ -157,7 +163,9 @@ class Scan:
             return
         try:
             if entry.is_file(follow_symlinks=False):
-                if is_picture(name) and (name.isascii() or self._nameable(name, start)):
+                wanted = is_picture(name)
+                self.others += not wanted
+                if wanted and (name.isascii() or self._nameable(name, start)):
                     status = entry.stat(follow_symlinks=False)
                     files[start + name] = status.st_size, status.st_mtime_ns
             elif _is_link(entry):
@@ -206,7 +214,7 @@ class Scan:
         if stat.S_ISREG(status.st_mode):
             files[path] = status.st_size, status.st_mtime_ns
         else:
-            self.failures.append((path, "not a regular file"))
+            self.failures.append((path, _NO_FILE))
 
     def _seen(self, place: str | int) -> bool:
         status = os.stat(place)  # noqa: PTH116
@@ -223,13 +231,13 @@ class Scan:
         try:
             name.encode()
         except UnicodeEncodeError:
-            why = "the name is not UTF-8: rename it"
-            self.failures.append((_showable(start + name), why))
+            self.failures.append((_showable(start + name), _NO_TEXT))
             return False
         return True
 
     def _unreadable(self, path: str, error: OSError) -> None:
-        why = _ADVICE.get(error.errno or 0) or error.strerror or str(error)
+        reason = f"{error.strerror or error}; check its permissions and drive"
+        why = _ADVICE.get(error.errno or 0, reason)
         self.unreadable.append((_showable(path), f"can't be read: {why}"))
 
     def _keep_reporting(self, listed: int) -> None:

@@ -189,6 +189,7 @@ def tell_spaces(
                 0 if is_alone else spaces.missing(record, None if record == now else now, folders)
             ),
             state=state_of(record, now),
+            prepare=(record.choices or {}).get("prepare", "off"),
         )
         for record in records
     ]

@@ -3,6 +3,8 @@
 /* The gallery: what is searched, what was found last and before it, and how that is shown. */
 
 const BATCH = 12;
+/** Large pictures that are kept, the latest ones. */
+const LARGE = 20;
 const host = new Host();
 const $ = (id) => document.getElementById(id);
 
@@ -15,6 +17,8 @@ let opened = -1;
 let turn = 0;
 /** Pictures by image_id: {small, large}, each {src} or {error}. */
 const pictures = new Map();
+/** The images with a large picture, the latest one last. */
+const enlarged = new Set();
 
 // ---- searching
 
@@ -67,7 +71,18 @@ async function view(images) {
 function keep(hit, size, picture) {
   const shown = picture ?? { error: "the host passed on no picture" };
   pictures.set(hit.image_id, { ...pictures.get(hit.image_id), [size]: shown });
+  if (size === "large") enlarge(hit.image_id);
   for (const frame of document.querySelectorAll(`[data-${size}="${hit.image_id}"]`)) fill(frame, shown);
+}
+
+/** Note that a large picture is looked at, and let go of the one that was not for longest. */
+function enlarge(image) {
+  enlarged.delete(image);
+  enlarged.add(image);
+  if (enlarged.size <= LARGE) return;
+  const [oldest] = enlarged;
+  enlarged.delete(oldest);
+  delete pictures.get(oldest).large;
 }
 
 // ---- showing
@@ -158,7 +173,8 @@ function showDetail() {
   frame.dataset.large = hit.image_id;
   $("stage").replaceChildren(made);
   tell(`Picture ${opened + 1} of ${found.hits.length}`);
-  if (!known.large) view([hit.image_id]).then(([picture]) => keep(hit, "large", picture));
+  if (known.large) enlarge(hit.image_id);
+  else view([hit.image_id]).then(([picture]) => keep(hit, "large", picture));
   const looks = `In the gallery the user looks at hit ${hit.rank}: ${hit.path} (image_id ${hit.image_id}).`;
   host.request("ui/update-model-context", { content: [{ type: "text", text: looks }] }).catch(() => {});
 }

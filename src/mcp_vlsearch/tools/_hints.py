@@ -59,9 +59,7 @@ def _next_step(result: SearchResult | LibraryStatus | RemoveReport) -> str:
 def _after_index(report: IndexReport) -> str:
     steps = [report.next_step] if report.next_step else []
     if not report.scanned and report.complete and not report.total_images:
-        steps.append(
-            "no picture was found: ask the user where they are; library_status names the folders"
-        )
+        steps.append("ask the user where the pictures are; library_status names the folders")
     if report.failed:
         more = report.failed - _FAILURES
         rest = f"; `mcp-vlsearch index` in a terminal names {more} more" if more > 0 else ""

@@ -5,9 +5,11 @@ from typing import Annotated, Final
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
+from mcp_vlsearch.core.picture import MAX_BASE64
 from mcp_vlsearch.types import Filters, MinRelevance
 
 __all__ = [
+    "LONGEST_PICTURE",
     "NO_FILTERS",
     "READS",
     "FiltersParameter",
@@ -44,6 +46,9 @@ GroupParameter = Annotated[
 Paths = list[Annotated[str, Field(min_length=1, max_length=4096)]]
 
 NO_FILTERS: Final = Filters()
+
+LONGEST_PICTURE: Final = MAX_BASE64 + 256
+"""Characters of a picture in base64, with what a data: URI has before them."""
 
 READS: Final = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False

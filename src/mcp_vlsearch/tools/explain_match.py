@@ -7,9 +7,8 @@ from mcp.server.mcpserver import Context, Image
 from pydantic import Field
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.core.picture import MAX_BASE64
 from mcp_vlsearch.tools._calls import call
-from mcp_vlsearch.tools._parameters import READS
+from mcp_vlsearch.tools._parameters import LONGEST_PICTURE, READS
 
 __all__ = ["register"]
 
@@ -18,9 +17,6 @@ Show which part of a picture matches a query: the picture with a heat map over i
 (faded) to what matches most (light yellow, with a ring around the hottest point). Use it to check \
 a doubtful hit, or to point the user to where something is. It returns an image, no data. A map \
 that lights up elsewhere than expected says that the hit is a coincidence."""
-
-_PREFIX = 256
-"""Characters that a data: URI may have before its base64."""
 
 
 def register(server: MCPServer, library: Library) -> None:
@@ -33,7 +29,7 @@ def register(server: MCPServer, library: Library) -> None:
             str,
             Field(
                 min_length=1,
-                max_length=MAX_BASE64 + _PREFIX,
+                max_length=LONGEST_PICTURE,
                 description="Path below a root, `image_id` of a hit, `data:` URI, or bare base64.",
             ),
         ],

@@ -7,10 +7,10 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.core.picture import MAX_BASE64
 from mcp_vlsearch.gallery import META
 from mcp_vlsearch.tools._calls import call
 from mcp_vlsearch.tools._parameters import (
+    LONGEST_PICTURE,
     NO_FILTERS,
     READS,
     FiltersParameter,
@@ -31,9 +31,6 @@ Hits come best first, with paths to give to the user; view_images shows them to 
 "weak" relevance are probably not alike; but with `text`, look at the first ones all the same. \
 With `total_images` 0 nothing is indexed yet."""
 
-_PREFIX = 256
-"""Characters that a data: URI may have before its base64."""
-
 
 def register(server: MCPServer, library: Library) -> None:
     """Give the server the tool ``search_by_image``."""
@@ -47,7 +44,7 @@ def register(server: MCPServer, library: Library) -> None:
             str,
             Field(
                 min_length=1,
-                max_length=MAX_BASE64 + _PREFIX,
+                max_length=LONGEST_PICTURE,
                 description="Path below a root, `image_id`, `data:` URI, or bare base64.",
             ),
         ],

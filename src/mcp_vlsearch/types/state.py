@@ -52,7 +52,8 @@ class SpaceStatus(Model):
 
     ``vectors`` are the images that are found with it, ``missing`` those that it lacks of what the
     searched one finds; of the searched one itself, those that only others find. ``growing`` is one
-    that was never complete, ``old`` one that was searched before.
+    that was never complete, ``old`` one that was searched before. ``prepare`` is what was done to
+    pictures before they were encoded.
     """
 
     fingerprint: str
@@ -63,6 +64,7 @@ class SpaceStatus(Model):
     vectors: int
     missing: int
     state: SpaceState
+    prepare: str = "off"
 
 
 class LibraryStatus(Model):

@@ -14,7 +14,7 @@ from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.progress import Progress
 from mcp_vlsearch.webui import pieces
 from mcp_vlsearch.webui.calls import Shown, follow, telling
-from mcp_vlsearch.webui.pictures import uploaded
+from mcp_vlsearch.webui.pictures import asked, uploaded
 
 if TYPE_CHECKING:
     from mcp_vlsearch.contracts import Vectors
@@ -36,15 +36,7 @@ class EmbeddingTab:
                 self._text = gr.Textbox(
                     label="Text", max_lines=1, placeholder="两只猫", elem_id="embedding-text"
                 )
-                self._picture = gr.Image(
-                    label="Picture",
-                    sources=["upload", "clipboard"],
-                    type="filepath",
-                    image_mode=None,
-                    height=190,
-                    buttons=[],
-                    elem_id="embedding-picture",
-                )
+                self._picture = asked("embedding-picture")
                 go = gr.Button("Embed", variant="primary", elem_id="embed")
             with gr.Column(scale=5, min_width=320):
                 self._status = gr.HTML(

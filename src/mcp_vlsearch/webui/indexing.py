@@ -96,7 +96,8 @@ class IndexTab:
 def _told(report: IndexReport) -> str:
     rate = report.encoded / max(report.seconds, 1e-3)
     speed = f", {rate:.1f} encoded a second" if report.encoded else ""
-    return f"Done in {report.seconds:.1f} s{speed}: {report.total_images:,} images in the library"
+    done = f"Done in {report.seconds:.1f} s{speed}: {report.total_images:,} images in the library"
+    return f"{done}; {report.next_step}" if report.next_step else done
 
 
 def _shown(report: IndexReport) -> str:

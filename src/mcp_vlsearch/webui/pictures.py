@@ -5,14 +5,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import gradio as gr
+
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.webui.fencing import MAX_UPLOAD
 
-__all__ = ["large", "small", "uploaded"]
+__all__ = ["asked", "large", "small", "uploaded"]
 
 _TOGETHER: Final = 12
 """Pictures of one look: each gets its share of the bytes that a look has, some 60 KB."""
+
+
+def asked(element: str) -> gr.Image:
+    """Return the field in which people give a picture, with the id that its element has."""
+    return gr.Image(
+        label="Picture",
+        sources=["upload", "clipboard"],
+        type="filepath",
+        image_mode=None,
+        height=190,
+        buttons=[],
+        elem_id=element,
+    )
 
 
 def small(library: Library, images: Sequence[str]) -> list[bytes]:

@@ -12,7 +12,7 @@ from mcp_vlsearch.types import Hit, SearchResult
 from mcp_vlsearch.webui import pieces
 from mcp_vlsearch.webui.calls import Shown, follow, telling
 from mcp_vlsearch.webui.filtering import FilterForm
-from mcp_vlsearch.webui.pictures import large, small, uploaded
+from mcp_vlsearch.webui.pictures import asked, large, small, uploaded
 
 __all__ = ["RetrieveTab"]
 
@@ -45,15 +45,7 @@ class RetrieveTab:
             autofocus=True,
             elem_id="text",
         )
-        self.picture = gr.Image(
-            label="Picture",
-            sources=["upload", "clipboard"],
-            type="filepath",
-            image_mode=None,
-            height=190,
-            buttons=[],
-            elem_id="picture",
-        )
+        self.picture = asked("picture")
         self.go = gr.Button("Search", variant="primary", elem_id="search")
         self.top_k = gr.Slider(
             1, 100, value=24, step=1, label="Hits at most", buttons=[], elem_id="top-k"

@@ -72,9 +72,21 @@ def _tables(status: LibraryStatus) -> str:
         "Roots",
     )
     spaces = pieces.table(
-        ("Model", "Precision", "Dimension", "Vectors", "Missing", "State", "Fingerprint"),
+        (
+            "Model",
+            "Precision",
+            "Dimension",
+            "Prepare",
+            "Vectors",
+            "Missing",
+            "State",
+            "Fingerprint",
+        ),
         [
-            (s.model, s.precision, s.dim, s.vectors, s.missing, s.state, s.fingerprint)
+            (
+                *(s.model, s.precision, s.dim, s.prepare),
+                *(s.vectors, s.missing, s.state, s.fingerprint),
+            )
             for s in status.spaces
         ],
         "Spaces",
