@@ -3,7 +3,9 @@
 import errno
 import hashlib
 import os
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,6 +35,35 @@ def test_a_file_as_large_as_the_limit_is_read_and_a_larger_one_is_refused(tmp_pa
 
 
 @pytest.mark.timeout(10)
+def test_a_file_takes_no_more_memory_than_it_has_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(bytes(100_000))
+    tracemalloc.start()
+    try:
+        read_file(str(path), anywhere)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 300_000
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"12345")
+    length_of = os.fstat
+
+    def before_it_grew(descriptor: int) -> SimpleNamespace:
+        status = length_of(descriptor)
+        return SimpleNamespace(st_mode=status.st_mode, st_size=3)
+
+    monkeypatch.setattr("mcp_vlsearch.core.digest.os.fstat", before_it_grew)
+    assert read_file(str(path), anywhere) == b"12345"
+    with pytest.raises(ImageError, match="the limit is"):
+        read_file(str(path), anywhere, max_bytes=4)
+
+
 def test_a_fifo_that_nobody_writes_to_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(ImageError, match=r"^not a regular file: give a picture$") as caught:

@@ -88,17 +88,22 @@ def read_file(path: str, allows: Allows, max_bytes: int = MAX_FILE_BYTES) -> byt
     Raises :class:`ImageError` without the path, with ``retry`` where the system refused.
     """
     with open_file(path, allows) as file:
-        try:
-            data = file.read(max_bytes + 1) or b""  # some of the system's own give None
-        except OSError as error:
-            raise _unreadable(error) from error
-        size = max(len(data), os.fstat(file.fileno()).st_size)
-    if len(data) > max_bytes:
-        raise ImageError(
-            f"the file has {size / 2**20:.0f} MiB, the limit is {max_bytes / 2**20:.0f} MiB: "
-            "store a smaller copy beside it"
-        )
-    return data
+        size = os.fstat(file.fileno()).st_size
+        if size <= max_bytes:
+            try:
+                # As many bytes as are asked for are taken from memory first, so not the most.
+                data = file.read(size + 1) or b""  # some of the system's own give None
+                if len(data) > size:  # it has grown meanwhile
+                    data += file.read(max_bytes + 1 - len(data)) or b""
+            except OSError as error:
+                raise _unreadable(error) from error
+            if len(data) <= max_bytes:
+                return data
+            size = max(len(data), os.fstat(file.fileno()).st_size)
+    raise ImageError(
+        f"the file has {size / 2**20:.0f} MiB, the limit is {max_bytes / 2**20:.0f} MiB: "
+        "store a smaller copy beside it"
+    )
 
 
 def _check(file: BinaryIO, path: str, allows: Allows) -> None:
