@@ -262,6 +262,7 @@ def test_a_folder_is_indexed_with_live_progress_and_shown_in_every_tab(
     assert counts["added"] == 8
     assert counts["failed"] == 1
     assert "broken.png" in window.get("document.querySelector('#report table').innerText")
+    window.until("document.querySelector('#headline').innerText.includes('8 images in 1 folder')")
     tab(window, "Library", "#status table")
     status = window.get("document.querySelector('#status').innerText")
     assert "online" in status
