@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["Sample"]
 
 _ROWS: Final = 1000
+_SEED: Final = 0
+"""A library always has the same sample, so that its hits are judged alike by every process."""
 
 
 class Sample:
@@ -32,7 +34,7 @@ class Sample:
             version = index.last_seq, index.last_removal
             changes = sum(abs(now - then) for now, then in zip(version, self._version, strict=True))
             if self._rows is None or changes > len(index) // 10:
-                self._rows, self._version = self._embeddings.sample(_ROWS), version
+                self._rows, self._version = self._embeddings.sample(_ROWS, _SEED), version
                 self._likeness = likeness(self._rows, len(index))
             rows, found = self._rows, self._likeness
         # BLAS would use all cores and, where they are busy, wait for each of them.
