@@ -488,6 +488,20 @@ def test_a_path_outside_the_roots_is_refused(library: Library, tmp_path: Path) -
     assert library.index().added == 10, "links that lead out of the roots are not followed"
 
 
+def test_a_root_that_was_a_single_picture_and_is_gone_does_not_stop_the_others(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    alone = paint(tmp_path / "alone.png", 71)
+    library.allow([alone])
+    assert library.index().failed == 0
+    alone.unlink()
+    assert library.index().removed == 1
+    paint(photos / "new.png", 72)
+    assert library.index().added == 1
+    paint(alone, 73)
+    assert library.index().added == 1
+
+
 def test_indexing_without_any_root_says_how_to_allow_one(tmp_path: Path) -> None:
     with (
         Library.open(tmp_path / "empty", encoder="mosaic") as library,

@@ -79,7 +79,11 @@ class Comparer:
                 found.fresh.append(found.failures[-1])
                 found.scanned += 1
                 continue
-            if not os.path.lexists(path) and not self._catalog.file_count(path):
+            if not (
+                os.path.lexists(path)
+                or path in self._roots.folders  # a single picture that was forgotten already
+                or self._catalog.file_count(path)
+            ):
                 raise RootError(f"{shown(path)} does not exist: give a file or folder that does")
             if not self._was_scanned(path, scanned, recursive):
                 missed |= self._scan(path, recursive, force, found)
