@@ -502,6 +502,18 @@ def test_a_root_that_was_a_single_picture_and_is_gone_does_not_stop_the_others(
     assert library.index().added == 1
 
 
+def test_a_link_out_of_the_roots_is_no_failure_any_more_once_its_place_is_allowed(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    outside = paint(tmp_path / "private" / "x.png", 1).parent
+    (photos / "way-out").symlink_to(outside)
+    assert library.index().failed == 1
+    assert library.index().failed == library.status().failed == 1
+    library.allow([outside])
+    assert library.index().failed == library.status().failed == 0
+    assert library.failures() == []
+
+
 def test_indexing_without_any_root_says_how_to_allow_one(tmp_path: Path) -> None:
     with (
         Library.open(tmp_path / "empty", encoder="mosaic") as library,

@@ -204,6 +204,8 @@ def _is_gone(path: str, blind: Iterable[str]) -> bool:
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         return True  # say, a folder
     place = Path(path)
+    if place.is_dir():
+        return True  # a link that was refused: now what it leads to is known file by file
     with suppress(OSError):
         # Where case means nothing, a file is also there by names that it has no more.
         if os.path.lexists(place.with_name(place.name.swapcase())):
