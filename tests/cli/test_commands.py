@@ -55,6 +55,11 @@ def test_index_says_in_words_what_it_did_and_what_failed(run: Run, pictures: Pat
     assert f"failed: {pictures.resolve() / 'broken.png'}: " in result.err
 
 
+def test_an_unknown_path_is_one_line_whatever_its_name(run: Run, indexed: Path) -> None:
+    said = run("remove", indexed / "red.png", indexed / "two\nlines.png").err
+    assert said.splitlines() == [f"nothing was known at or below {indexed}{os.sep}two\\nlines.png"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_a_failure_is_one_line_whatever_the_name_of_its_file(run: Run, pictures: Path) -> None:
     (pictures / "two\nlines\x1b[2J.png").write_bytes(b"not a picture")
@@ -352,6 +357,8 @@ def test_a_command_that_only_reads_makes_no_library(
         f"`mcp-vlsearch index FOLDER --library {mistyped}`\n"
     )
     assert run(*command).err.endswith("with `mcp-vlsearch index FOLDER`\n")
+    spaced = run(*command, "--library", tmp_path / "a library").err
+    assert spaced.endswith(f" --library '{tmp_path / 'a library'}'`\n"), "it can be pasted"
     assert list(tmp_path.iterdir()) == []
 
 
