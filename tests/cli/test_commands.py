@@ -372,6 +372,30 @@ def test_remove_forgets_but_deletes_nothing(run: Run, indexed: Path) -> None:
     assert "1 image in 1 file, 0 failed" in run("status").out
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("-k", "1000"), "--top-k: give at most 100 (got '1000')"),
+        (("-k", "many"), "--top-k: give a whole number (got 'many')"),
+        (("--min-relevance", "most"), "--min-relevance: 'most' is not one of"),
+    ],
+)
+def test_a_wrong_value_is_told_as_what_to_give(run: Run, given: tuple[str, ...], said: str) -> None:
+    result = run("search", "red", *given)
+    assert result.code == 2
+    assert result.err.startswith(f"error: {said}")
+
+
+def test_a_search_says_how_many_hits_there_are_among_how_many_images(
+    run: Run, indexed: Path
+) -> None:
+    assert "2 hits among 4 images, in " in run("search", "red", "-k", "2").err
+    os.utime(indexed / "red.png", (0, 0))
+    run("index")
+    filtered = run("search", "red", "--modified-before", "2000")
+    assert "1 hit among 1 of 4 images, in " in filtered.err
+
+
 def test_remove_names_what_was_not_known_and_fails_where_nothing_was(
     run: Run, indexed: Path, tmp_path: Path
 ) -> None:
