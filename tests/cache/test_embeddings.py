@@ -296,6 +296,14 @@ def test_a_sample_of_a_few_entries_among_many_others_is_whole(shelf: Shelf) -> N
     assert shelf.under("third").embeddings.sample(5).shape == (0, DIM)
 
 
+def test_a_sample_with_a_seed_is_always_the_same(shelf: Shelf) -> None:
+    for number, vector in enumerate(unit(60)):
+        shelf.add(f"/{number}", f"image {number}", vector)
+    first, again, other = (shelf.embeddings.sample(8, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 def test_every_entry_is_as_likely_in_a_sample(shelf: Shelf) -> None:
     vectors = unit(40)
     for number, vector in enumerate(vectors):

@@ -107,6 +107,8 @@ def test_prune_deletes_only_when_it_is_told_to(run: Run, two: list[SpaceStatus])
         run("cache", "prune", "--old", "--dry-run", "--json").out
     )
     assert (planned.dry_run, planned.vectors) == (True, 4)
+    said = run("cache", "prune", "--old", "--dry-run").out
+    assert said.startswith("would go: 4 vectors with 1 fingerprint, 0 of images without files")
     done = PruneReport.model_validate_json(run("cache", "prune", "--old", "--yes", "--json").out)
     assert (done.dry_run, done.fingerprints) == (False, [two[0].fingerprint])
     assert "0 vectors with 0 fingerprints" in run("cache", "prune", "--old", "--yes").out

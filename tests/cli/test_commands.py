@@ -55,6 +55,11 @@ def test_index_says_in_words_what_it_did_and_what_failed(run: Run, pictures: Pat
     assert f"failed: {pictures.resolve() / 'broken.png'}: " in result.err
 
 
+def test_an_unknown_path_is_one_line_whatever_its_name(run: Run, indexed: Path) -> None:
+    said = run("remove", indexed / "red.png", indexed / "two\nlines.png").err
+    assert said.splitlines() == [f"nothing was known at or below {indexed}{os.sep}two\\nlines.png"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_a_failure_is_one_line_whatever_the_name_of_its_file(run: Run, pictures: Path) -> None:
     (pictures / "two\nlines\x1b[2J.png").write_bytes(b"not a picture")
@@ -371,6 +376,8 @@ def test_a_command_that_only_reads_makes_no_library(
         f"`mcp-vlsearch index FOLDER --library {mistyped}`\n"
     )
     assert run(*command).err.endswith("with `mcp-vlsearch index FOLDER`\n")
+    spaced = run(*command, "--library", tmp_path / "a library").err
+    assert spaced.endswith(f" --library '{tmp_path / 'a library'}'`\n"), "it can be pasted"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -382,6 +389,30 @@ def test_remove_forgets_but_deletes_nothing(run: Run, indexed: Path) -> None:
     assert "1 file forgotten, 2 images left" in run("remove", indexed / "blue.png").out
     assert "1 file forgotten, 1 image left" in run("remove", indexed / "lime.png").out
     assert "1 image in 1 file, 0 failed" in run("status").out
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("-k", "1000"), "--top-k: give at most 100 (got '1000')"),
+        (("-k", "many"), "--top-k: give a whole number (got 'many')"),
+        (("--min-relevance", "most"), "--min-relevance: 'most' is not one of"),
+    ],
+)
+def test_a_wrong_value_is_told_as_what_to_give(run: Run, given: tuple[str, ...], said: str) -> None:
+    result = run("search", "red", *given)
+    assert result.code == 2
+    assert result.err.startswith(f"error: {said}")
+
+
+def test_a_search_says_how_many_hits_there_are_among_how_many_images(
+    run: Run, indexed: Path
+) -> None:
+    assert "2 hits among 4 images, in " in run("search", "red", "-k", "2").err
+    os.utime(indexed / "red.png", (0, 0))
+    run("index")
+    filtered = run("search", "red", "--modified-before", "2000")
+    assert "1 hit among 1 of 4 images, in " in filtered.err
 
 
 def test_remove_names_what_was_not_known_and_fails_where_nothing_was(

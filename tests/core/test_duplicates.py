@@ -20,6 +20,7 @@ from mcp_vlsearch.storybook.drawing import draw
 from mcp_vlsearch.storybook.scene import sample_scene
 from mcp_vlsearch.types import Filters
 from mcp_vlsearch.types.copies import NOT_DELETED, DuplicateGroup, DuplicateReport
+from tests.core.conftest import paint
 from tests.core.mosaic import vector_of
 from tests.parted_files import BLUE, GREEN, RED, scene, write_pdf, write_video
 from tests.pictures import exif
@@ -260,6 +261,31 @@ def test_a_copy_that_is_gone_since_is_not_listed(indexed: Library, gallery: Path
     report = indexed.duplicates()
     assert "4.png" not in by_kept(report)
     assert len(report.groups) == 5
+
+
+@pytest.mark.parametrize("linked", ["file", "folder", "hard"])
+def test_a_file_that_is_reached_by_a_link_too_is_no_copy(
+    library: Library, tmp_path: Path, linked: str
+) -> None:
+    """Who deleted the file for a copy of its link would have none left."""
+    real = paint(tmp_path / "real" / "x.png", 90)
+    link = tmp_path / "links" / "a link.png"
+    link.parent.mkdir()
+    if linked == "folder":
+        link.symlink_to(real.parent)
+    elif linked == "file":
+        link.symlink_to(real)
+    else:
+        link.hardlink_to(real)
+    library.allow([real.parent, link.parent])
+    assert library.index().added == 12
+    report = library.duplicates()
+    assert (report.groups, report.total_groups) == ([], 0)
+    assert (report.copies, report.bytes_freed) == (0, 0)
+    shutil.copy(real, real.with_name("y.png"))
+    library.index()
+    [group] = library.duplicates().groups
+    assert names(group) == ["a link.png" if linked == "hard" else "x.png", "y.png"]
 
 
 def test_a_run_that_is_stopped_keeps_its_looks(

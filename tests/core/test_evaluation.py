@@ -120,6 +120,13 @@ def test_the_field_chooses_the_text(tmp_path: Path) -> None:
     assert measure(library, captions, field="caption_zh").recall_at_1 == 1
 
 
+def test_a_byte_order_mark_as_windows_editors_write_is_passed_over(tmp_path: Path) -> None:
+    library = FakeLibrary({"a.png": ("a", unit(np.eye(2)[:1])[0])}, {"a": unit(np.eye(2)[:1])[0]})
+    path = write(tmp_path, line("a.png", "a"))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert measure(library, path).queries == 1
+
+
 def test_only_line_feeds_part_lines(tmp_path: Path) -> None:
     row = np.ones(1, np.float32)
     library = FakeLibrary({"a.png": ("A", row)}, {"two\u2028lines": row, "one": row})

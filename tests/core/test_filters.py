@@ -24,6 +24,7 @@ from mcp_vlsearch.core.filters import compile_filters
 from mcp_vlsearch.errors import QueryError, RootError
 from mcp_vlsearch.formats import PILLOW_FORMATS
 from mcp_vlsearch.types import Filters, Near
+from mcp_vlsearch.wording import in_words
 
 pytestmark = pytest.mark.end_to_end
 
@@ -245,6 +246,28 @@ def test_a_times_offset_does_not_matter_to_the_cameras_clock(gallery: Gallery) -
     naive = gallery.allowed(Filters(taken_after=noon))
     assert naive
     assert naive == gallery.allowed(Filters(taken_after=noon.replace(tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2024", (2024, 1, 1)),
+        (2024, (2024, 1, 1)),
+        ("2024-05", (2024, 5, 1)),
+        ("20240506", (2024, 5, 6)),
+        (" 2024-05-06 ", (2024, 5, 6)),
+    ],
+)
+def test_a_year_or_a_month_is_its_beginning(text: str | int, meant: tuple[int, int, int]) -> None:
+    filters = Filters.model_validate({"taken_after": text})
+    assert filters.taken_after == datetime(*meant)
+
+
+@pytest.mark.parametrize("text", ["1700000000", 1700000000.5, "24", "-1", "2024-13", ""])
+def test_a_number_is_not_taken_for_seconds_since_1970(text: str | float) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Filters.model_validate({"modified_before": text})
+    assert in_words(raised.value.errors()[0]).startswith("give a date, such as 2024-12-31")
 
 
 def test_one_file_must_meet_all_conditions_on_files(gallery: Gallery) -> None:

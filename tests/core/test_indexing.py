@@ -488,6 +488,32 @@ def test_a_path_outside_the_roots_is_refused(library: Library, tmp_path: Path) -
     assert library.index().added == 10, "links that lead out of the roots are not followed"
 
 
+def test_a_root_that_was_a_single_picture_and_is_gone_does_not_stop_the_others(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    alone = paint(tmp_path / "alone.png", 71)
+    library.allow([alone])
+    assert library.index().failed == 0
+    alone.unlink()
+    assert library.index().removed == 1
+    paint(photos / "new.png", 72)
+    assert library.index().added == 1
+    paint(alone, 73)
+    assert library.index().added == 1
+
+
+def test_a_link_out_of_the_roots_is_no_failure_any_more_once_its_place_is_allowed(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    outside = paint(tmp_path / "private" / "x.png", 1).parent
+    (photos / "way-out").symlink_to(outside)
+    assert library.index().failed == 1
+    assert library.index().failed == library.status().failed == 1
+    library.allow([outside])
+    assert library.index().failed == library.status().failed == 0
+    assert library.failures() == []
+
+
 def test_indexing_without_any_root_says_how_to_allow_one(tmp_path: Path) -> None:
     with (
         Library.open(tmp_path / "empty", encoder="mosaic") as library,

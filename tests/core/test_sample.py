@@ -12,9 +12,12 @@ from mcp_vlsearch.core.sample import Sample
 class Rows:
     """Stands in for the embedding cache; each sample is told apart."""
 
-    taken = 0
+    def __init__(self) -> None:
+        self.taken = 0
+        self.seeds: set[int] = set()
 
-    def sample(self, count: int) -> Any:
+    def sample(self, count: int, seed: int) -> Any:
+        self.seeds.add(seed)
         self.taken += 1
         return np.full((count, 2), self.taken, np.float32)
 
@@ -55,3 +58,4 @@ def test_a_sample_is_renewed_once_a_tenth_has_changed(
     after: Any = Index(size=size, last_seq=last_seq, last_removal=last_removal)
     assert middle(after) == (2 if renewed else 1)
     assert middle(after) == rows.taken
+    assert len(rows.seeds) == 1, "every process judges by the same sample"

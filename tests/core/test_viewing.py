@@ -99,6 +99,16 @@ def test_a_jpeg_is_as_large_as_fits(limit: int) -> None:
     assert limit / 4 < len(fitted) <= limit
 
 
+@pytest.mark.parametrize("size", [(3, 3000), (3000, 3)])
+def test_a_picture_that_is_thinner_than_a_pixel_when_small_keeps_none_from_being_shown(
+    size: tuple[int, int],
+) -> None:
+    thin = picture(*size)
+    sheet = draw_grid([Cell(1, "thin", thin), Cell(2, "usual", picture(60, 40))])
+    assert max(sheet.size) <= MAX_EDGE
+    assert min(decoded(fitting_jpeg(thin, MAX_BYTES, 300)).size) == 1
+
+
 def test_images_are_shown_by_id_and_by_path_in_the_order_given(
     indexed: Library, photos: Path
 ) -> None:

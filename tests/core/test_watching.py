@@ -216,6 +216,25 @@ def test_a_root_that_becomes_empty_is_kept(indexed: Library, photos: Path, tmp_p
         assert len([path for path in known(indexed) if path.startswith(str(photos))]) == 10
 
 
+def test_what_went_from_a_root_that_became_empty_is_forgotten_once_it_has_files_again(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    indexed.allow([paint(tmp_path / "zoo" / "other.png", 30).parent])
+
+    def below() -> set[str]:
+        return {path for path in known(indexed) if path.startswith(str(photos))}
+
+    with watch(indexed) as one:
+        one.until_done()
+        for entry in photos.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        one.until_done()
+        one.until_done()
+        assert len(below()) == 10
+        new = paint(photos / "new.png", 50)
+        one.until(lambda: below() == {str(new)})
+
+
 def test_a_storm_of_renames_ends_in_what_is_on_disk(indexed: Library, photos: Path) -> None:
     for seed in range(100, 150):
         paint(photos / f"{seed}.png", seed)

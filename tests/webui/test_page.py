@@ -134,7 +134,7 @@ def test_phrasings_filters_and_what_is_excluded_narrow_a_search_down(
     assert len(expected.queries) > 1
     unfold(window, "Filters")
     window.until("document.querySelector('#filter-taken-after')?.offsetParent")
-    window.type("2024-06", "#filter-taken-after input, #filter-taken-after textarea")
+    window.type("June", "#filter-taken-after input, #filter-taken-after textarea")
     window.click("#search")
     window.until("document.querySelector('.failed')")
     assert window.get(TOLD).startswith("Taken from: give a date, such as 2024-12-31")
@@ -262,6 +262,7 @@ def test_a_folder_is_indexed_with_live_progress_and_shown_in_every_tab(
     assert counts["added"] == 8
     assert counts["failed"] == 1
     assert "broken.png" in window.get("document.querySelector('#report table').innerText")
+    window.until("document.querySelector('#headline').innerText.includes('8 images in 1 folder')")
     tab(window, "Library", "#status table")
     status = window.get("document.querySelector('#status').innerText")
     assert "online" in status

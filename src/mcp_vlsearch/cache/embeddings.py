@@ -254,17 +254,21 @@ class Embeddings:
         with self._database.read() as connection:
             return int(connection.execute(query, (self.fingerprint,)).fetchone()[0])
 
-    def sample(self, count: int) -> "Vectors":
-        """Return the vectors of up to ``count`` random entries, shape (n, dim)."""
+    def sample(self, count: int, seed: int | None = None) -> "Vectors":
+        """Return the vectors of up to ``count`` random entries, shape (n, dim).
+
+        With a ``seed``, the same ones until entries come or go.
+        """
+        chance = random.Random(seed)
         with self._database.read() as connection:
             (last,) = connection.execute("SELECT IFNULL(MAX(seq), 0) FROM entries").fetchone()
             # Most seqs are entries, as a rule; to sort all at random takes long in a large library.
-            seqs = random.sample(range(1, last + 1), min(_TRIES * count, last))
+            seqs = chance.sample(range(1, last + 1), min(_TRIES * count, last))
             rows = self._first(connection, seqs, count)
             if len(rows) < count and len(seqs) < last:
                 query = f"SELECT seq FROM entries WHERE fingerprint = {_FINGERPRINT}"
                 seqs = [seq for (seq,) in connection.execute(query, (self.fingerprint,))]
-                rows = self._first(connection, random.sample(seqs, min(count, len(seqs))), count)
+                rows = self._first(connection, chance.sample(seqs, min(count, len(seqs))), count)
         return self._vectors(b"".join(vector for (vector,) in rows))
 
     def _first(

@@ -38,6 +38,7 @@ from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.logs import set_up_logs
 from mcp_vlsearch.memory import keep_pools_few
 from mcp_vlsearch.private import keep_private
+from mcp_vlsearch.wording import in_words
 
 __all__ = ["app", "main", "run"]
 
@@ -120,7 +121,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments), prog_name="mcp-vlsearch", standalone_mode=False)
     except TyperException as error:
-        return _fail(error.format_message(), error.exit_code)
+        return _fail(_what_to_give(error), error.exit_code)
     except SettingsError as error:
         return _fail(str(error), WRONG_USAGE)
     except CancelledError as error:
@@ -141,6 +142,17 @@ def run(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         typer.echo("stopped", err=True)
     return int(code or DONE)
+
+
+def _what_to_give(error: TyperException) -> str:
+    """Return a message of Typer, in our own words where pydantic wrote it for programmers."""
+    cause, option = error.__cause__, getattr(error, "param", None)
+    if not isinstance(cause, ValueError) or not hasattr(cause, "errors") or option is None:
+        return error.format_message()
+    problem = cause.errors()[0]
+    words = in_words(problem).removeprefix("Value error, ").rstrip(".")
+    got = "" if repr(problem["input"]) in words else f" (got {problem['input']!r})"
+    return f"{option.opts[-1]}: {words}{got}"
 
 
 def _fail(message: str, code: int) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_vlsearch.cli.frame import UsageError, note, opened, print_json
+from mcp_vlsearch.cli.frame import UsageError, counted, note, opened, print_json
 from mcp_vlsearch.cli.options import WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
 
@@ -168,8 +168,10 @@ def _said(result: "PruneReport") -> str:
     freed = "about " if result.dry_run else ""
     written = f"phrasings of {result.phrasings} queries, " if result.phrasings else ""
     return (
-        f"{about}{result.vectors} vectors with {len(result.fingerprints)} fingerprints, "
+        f"{about}{counted(result.vectors, 'vector')} with "
+        f"{counted(len(result.fingerprints), 'fingerprint')}, "
         f"{result.unused} of images without files, {written}{result.removals} old notes for "
-        f"indexes, thumbnails of {result.thumbnails} images; "
-        f"{freed}{result.freed / 2**20:.1f} MiB freed of {result.database_bytes / 2**20:.1f}"
+        f"indexes, thumbnails of {counted(result.thumbnails, 'image')}; {freed}"
+        f"{result.freed / 2**20:.1f} MiB freed, the database has "
+        f"{result.database_bytes / 2**20:.1f} MiB"
     )

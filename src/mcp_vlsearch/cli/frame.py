@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -67,7 +68,7 @@ def opened(flags: Mapping[str, Any], *, may_make: bool = False) -> "Iterator[Lib
     from mcp_vlsearch.core.library import Library
 
     if not may_make and not Library.is_at(settings.library):
-        where = f" --library {settings.library}" if flags.get("library") else ""
+        where = f" --library {quote(str(settings.library))}" if flags.get("library") else ""
         raise LibraryError(
             f"no library at {settings.library}: index pictures into it first with "
             f"`mcp-vlsearch index FOLDER{where}`"

@@ -8,6 +8,7 @@ import typer
 from mcp_vlsearch.cli.frame import counted, note, opened, print_json
 from mcp_vlsearch.cli.options import WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import working
+from mcp_vlsearch.wording import on_a_line
 
 __all__ = ["remove"]
 
@@ -26,7 +27,7 @@ def remove(
     with opened(flags) as library, working() as report:
         result = library.remove(paths, report)
     for path in result.unknown:
-        note(f"nothing was known at or below {path}")
+        note(f"nothing was known at or below {on_a_line(path)}")
     if json:
         print_json(result)
     else:

@@ -174,10 +174,10 @@ def _show(result: "SearchResult") -> None:
         ("rank", "score", "relevance", "path"),
         [(h.rank, f"{h.score:.3f}", h.relevance, _where(h.path, h.part)) for h in result.hits],
     )
-    note(
-        f"{len(result.hits)} of {counted(result.searched_images, 'image')} searched, "
-        f"{result.total_images} in all, in {result.seconds:.2f} s"
-    )
+    among = counted(result.total_images, "image")
+    if result.searched_images < result.total_images:
+        among = f"{result.searched_images} of {among}"
+    note(f"{counted(len(result.hits), 'hit')} among {among}, in {result.seconds:.2f} s")
 
 
 def _where(path: str, part: str | None) -> str:

@@ -80,7 +80,11 @@ class Comparer:
                 found.fresh.append(found.failures[-1])
                 found.scanned += 1
                 continue
-            if not os.path.lexists(path) and not self._catalog.file_count(path):
+            if not (
+                os.path.lexists(path)
+                or path in self._roots.folders  # a single picture that was forgotten already
+                or self._catalog.file_count(path)
+            ):
                 raise RootError(f"{shown(path)} does not exist: give a file or folder that does")
             if not self._was_scanned(path, scanned, recursive):
                 missed |= self._scan(path, recursive, force, found)
@@ -202,6 +206,8 @@ def _is_gone(path: str, blind: Iterable[str]) -> bool:
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         return True  # say, a folder
     place = Path(path)
+    if place.is_dir():
+        return True  # a link that was refused: now what it leads to is known file by file
     with suppress(OSError):
         # Where case means nothing, a file is also there by names that it has no more.
         if os.path.lexists(place.with_name(place.name.swapcase())):

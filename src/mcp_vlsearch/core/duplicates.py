@@ -1,10 +1,11 @@
 """Copies of pictures, one step a line: files of one content → near copies → groups → report."""
 
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
-from os.path import lexists
+from os.path import realpath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -111,12 +112,14 @@ class Duplicates:
         files = self._files_of(pictures)
         found = [*_groups(near, files), *self._groups_of_parted(parts)]
         groups = sorted(found, key=lambda group: -group.bytes_freed)
+        listed, unlisted = self._listed(groups, request.top_k)
+        every: list[DuplicateGroup | _Group] = [*listed, *unlisted]
         return DuplicateReport(
             threshold=request.threshold,
-            groups=self._listed(groups, request.top_k),
-            total_groups=len(groups),
-            copies=sum(group.copies for group in groups),
-            bytes_freed=sum(group.bytes_freed for group in groups),
+            groups=listed,
+            total_groups=len(every),
+            copies=sum(group.copies for group in every),
+            bytes_freed=sum(group.bytes_freed for group in every),
             searched_images=len(pictures) + len(parts),
             compared=int(near.compared.sum()),
             unread=len(self._book.unread),
@@ -171,15 +174,22 @@ class Duplicates:
             copies = int(row["files"]) - 1
             yield _Group({seq: 1.0}, copies, copies * int(row["bytes"]))
 
-    def _listed(self, groups: Sequence[_Group], top_k: int) -> list[DuplicateGroup]:
-        described = (self._described(group) for group in groups)
-        return list(islice((group for group in described if group is not None), top_k))
+    def _listed(
+        self, groups: Sequence[_Group], top_k: int
+    ) -> tuple[list[DuplicateGroup], Sequence[_Group]]:
+        """Describe groups until there are enough; return the others, not looked at, too."""
+        listed: list[DuplicateGroup] = []
+        for number, group in enumerate(groups):
+            if len(listed) == top_k:
+                return listed, groups[number:]
+            if described := self._described(group):
+                listed.append(described)
+        return listed, ()
 
     def _described(self, group: _Group) -> DuplicateGroup | None:
         """Describe a group by the files that are there now; None if no copy is left."""
         first, similarity = next(iter(group.similarity)), group.similarity
-        there = self._originals.files(list(similarity))
-        files = [file for file in there if self._is_there(file.path)]
+        files = self._files(list(similarity))
         files.sort(key=lambda f: (f.seq != first, -similarity[f.seq], f.mtime_ns, f.path))
         if len(files) < 2 or files[0].seq != first:
             return None
@@ -191,8 +201,21 @@ class Duplicates:
             bytes_freed=sum(file.bytes for file in files[1:]),
         )
 
-    def _is_there(self, path: str) -> bool:
-        return (self._fence is None or self._fence.of(path) is not None) and lexists(path)
+    def _files(self, seqs: Sequence[int]) -> list[KeptFile]:
+        """Return the files of images, each once: who deletes one by another path has none left."""
+        files: dict[Hashable, KeptFile] = {}
+        known = self._originals.files(seqs)
+        for file in sorted(known, key=lambda file: (realpath(file.path) != file.path, file.path)):
+            if self._fence is None or self._fence.of(file.path) is not None:
+                with suppress(OSError):  # it is not there any more
+                    files.setdefault(_identity(file.path), file)
+        return list(files.values())
+
+
+def _identity(path: str) -> Hashable:
+    """Return what is the same for links to one file, hard ones too. Raises OSError."""
+    status = os.stat(path)  # noqa: PTH116
+    return (status.st_dev, status.st_ino) if status.st_ino else realpath(path)
 
 
 def _allowed(rows: NDArray[np.void], passing: "Sequence[Seqs]") -> NDArray[np.void]:

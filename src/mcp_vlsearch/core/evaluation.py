@@ -138,7 +138,7 @@ def _read(captions: Path, field: str) -> Iterator[_Line]:
     if captions.exists() and not captions.is_file():  # a pipe would be waited for
         raise QueryError(f"{captions} is not a regular file: give a file of JSON lines")
     try:
-        texts = captions.read_text("utf-8").split("\n")
+        texts = captions.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise QueryError(
             f"{captions} can't be read ({error}): give a file of JSON lines"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Sample"]
 
 _ROWS: Final = 1000
+_SEED: Final = 0
+"""A library always has the same sample, so that its hits are judged alike by every process."""
 
 
 class Sample:
@@ -37,7 +39,7 @@ class Sample:
             version = index.last_seq, index.last_removal
             changes = sum(abs(now - then) for now, then in zip(version, self._version, strict=True))
             if self._alike is None or changes > len(index) // 10:
-                self._alike = LookAlikes(self._embeddings.sample(_ROWS), len(index))
+                self._alike = LookAlikes(self._embeddings.sample(_ROWS, _SEED), len(index))
                 self._version = version
             alike = self._alike
             of_pictures = alike.of_pictures  # takes a while, and once is enough

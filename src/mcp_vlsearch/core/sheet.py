@@ -10,7 +10,7 @@ from math import ceil
 from statistics import median
 from typing import Final, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from mcp_vlsearch.wording import shown as brief
 
@@ -184,7 +184,7 @@ def fitting_jpeg(image: Image.Image, max_bytes: int, max_edge: int = MAX_EDGE) -
     edge = min(max_edge, max(image.size))
     while True:
         if edge < max(image.size):
-            image = ImageOps.contain(image, (edge, edge), Image.Resampling.LANCZOS)
+            image = _shrunk(image, edge / max(image.size))
         for quality in _QUALITIES:
             file = io.BytesIO()
             image.save(file, "JPEG", quality=quality, optimize=True)
@@ -216,7 +216,13 @@ def _contained(picture: Image.Image, place: Box) -> Image.Image:
     """Return a picture made small enough for its place."""
     if picture.width <= place.width and picture.height <= place.height:
         return picture
-    return ImageOps.contain(picture, (place.width, place.height), Image.Resampling.LANCZOS)
+    return _shrunk(picture, min(place.width / picture.width, place.height / picture.height))
+
+
+def _shrunk(picture: Image.Image, scale: float) -> Image.Image:
+    """Return a smaller picture, at least a pixel wide and high however thin it is."""
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def _draw_error(draw: ImageDraw.ImageDraw, cell: Cell, place: Box) -> None:

@@ -30,7 +30,8 @@ Identity = tuple[int, ...] | None
 
 
 class WatchedRoot:
-    """A root with its lock and its notices; looks at it are due when it is new, back, or overdue.
+    """A root with its lock and its notices; looks at it are due when it is new, back, filled
+    again, or overdue.
 
     ``rescan`` are the seconds between two looks where the system's notices are not enough; without,
     they are relied on where they can be.
@@ -57,6 +58,7 @@ class WatchedRoot:
         self._every = rescan or _RESCAN
         self._due = 0.0
         self._was_there = True
+        self._was_empty = False
 
     def is_due(self) -> bool:
         """Say whether the root should be looked at now, by this process."""
@@ -67,7 +69,9 @@ class WatchedRoot:
             self._identity, self._is_lost = now, False
             self._begin()
             return now is not None or not self.is_folder
-        if now is None or not self.is_folder or time.monotonic() < self._due:
+        if now is None or not self.is_folder:
+            return False
+        if not self._is_filled_again() and time.monotonic() < self._due:
             return False
         self._due = time.monotonic() + self._every
         return True
@@ -102,6 +106,11 @@ class WatchedRoot:
         except Timeout:
             return False
         return True
+
+    def _is_filled_again(self) -> bool:
+        """Say whether an empty folder is so no more: what went from it was taken to be offline."""
+        was_empty, self._was_empty = self._was_empty, _is_empty(self.path)
+        return was_empty and not self._was_empty
 
     def _begin(self) -> None:
         """Listen to what is there now: another folder than before, or none."""
@@ -139,6 +148,14 @@ class WatchedRoot:
         if self._notices is not None:
             self._notices.close()
             self._notices = None
+
+
+def _is_empty(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
 
 
 def _identity(path: str) -> Identity:

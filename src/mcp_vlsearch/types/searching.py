@@ -1,6 +1,5 @@
 """What a search may be narrowed by, and what it finds."""
 
-from datetime import datetime
 from pathlib import PurePath
 from typing import Annotated, Literal
 
@@ -9,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from mcp_vlsearch.formats import PILLOW_FORMATS, format_name
 from mcp_vlsearch.types._model import Cosine, Model, Seconds
+from mcp_vlsearch.types._moments import Moment
 
 __all__ = [
     "Filters",
@@ -54,16 +54,16 @@ class Filters(Model):
         Field(description='File format, such as "JPEG", "PNG" or "HEIC".'),
     ] = None
     taken_after: Annotated[
-        datetime | None, Field(description="Taken at or after this time, by the camera's clock.")
+        Moment | None, Field(description="Taken at or after this time, by the camera's clock.")
     ] = None
     taken_before: Annotated[
-        datetime | None, Field(description="Taken before this time, by the camera's clock.")
+        Moment | None, Field(description="Taken before this time, by the camera's clock.")
     ] = None
     modified_after: Annotated[
-        datetime | None, Field(description="File changed at or after this time.")
+        Moment | None, Field(description="File changed at or after this time.")
     ] = None
     modified_before: Annotated[
-        datetime | None, Field(description="File changed before this time.")
+        Moment | None, Field(description="File changed before this time.")
     ] = None
     min_width: Annotated[int | None, Field(ge=1, description="Least width in pixels.")] = None
     min_height: Annotated[int | None, Field(ge=1, description="Least height in pixels.")] = None

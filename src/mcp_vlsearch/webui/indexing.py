@@ -21,7 +21,8 @@ class IndexTab:
     """A folder, how far its indexing is, and the report.
 
     With ``may_allow``, a folder becomes a root, as with the command ``index``; else it must lie
-    below one. One run at a time goes through the page, whoever looks at it.
+    below one. One run at a time goes through the page, whoever looks at it. ``ended`` is the
+    event of a run's end, also of one that failed.
     """
 
     def __init__(self, library: Library, *, may_allow: bool) -> None:
@@ -48,7 +49,7 @@ class IndexTab:
         )
         self._report = gr.HTML(elem_id="report")
         guarded = telling(lambda text: {self._status: pieces.failed(text)})
-        gr.on(
+        self.ended = gr.on(
             [go.click, self._folder.submit],
             guarded(self._index),
             {self._folder, self._recursive, self._force},

@@ -78,6 +78,7 @@ def build_page(library: Library, *, may_allow: bool) -> gr.Blocks:
     page = gr.Blocks(
         title="mcp-vlsearch", analytics_enabled=False, fill_width=True, delete_cache=_SWEEP
     )
+    changes: list[gr.events.Dependency] = []
     with page:
         head = gr.HTML(elem_id="headline")
         with gr.Tabs():
@@ -87,9 +88,9 @@ def build_page(library: Library, *, may_allow: bool) -> gr.Blocks:
                 EmbeddingTab(library)
             if not library.settings.read_only:
                 with gr.Tab("Index"):
-                    IndexTab(library, may_allow=may_allow)
+                    changes.append(IndexTab(library, may_allow=may_allow).ended)
             with gr.Tab("Library") as tab:
-                StatusTab(library, tab)
+                changes.append(StatusTab(library, tab).read)
             with gr.Tab("Duplicates"):
                 DuplicatesTab(library)
         page.load(
@@ -99,6 +100,14 @@ def build_page(library: Library, *, may_allow: bool) -> gr.Blocks:
             show_progress="hidden",
             api_visibility="private",
         )
+        for change in changes:
+            change.then(
+                lambda: headline(library.status()),
+                None,
+                head,
+                show_progress="hidden",
+                api_visibility="private",
+            )
     page.queue(default_concurrency_limit=_AT_ONCE, api_open=False)
     return page
 

@@ -13,13 +13,13 @@ __all__ = ["StatusTab", "headline"]
 
 
 class StatusTab:
-    """Tables that are read anew whenever the tab is opened."""
+    """Tables that are read anew whenever the tab is opened, which is the event ``read``."""
 
     def __init__(self, library: Library, tab: gr.Tab) -> None:
         self._library = library
         self._shown = gr.HTML(elem_id="status")
         refresh = gr.Button("Look again", size="sm", elem_id="refresh")
-        gr.on(
+        self.read = gr.on(
             [tab.select, refresh.click],
             telling(lambda text: {self._shown: pieces.failed(text)})(self._show),
             None,

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 from mcp_vlsearch.clients.changing import servers_in
@@ -54,7 +55,8 @@ def _checks(client: Client, file: Path, settings: Settings, default: Path) -> It
 def _check(
     client: Client, file: Path, name: str, server: dict[str, Any], settings: Settings, default: Path
 ) -> Check:
-    again = f"mcp-vlsearch install {client.name} --name {name} --library {settings.library}"
+    own = quote(str(settings.library))
+    again = f"mcp-vlsearch install {client.name} --name {name} --library {own}"
     command = str(server.get("command"))
     if shutil.which(command) is None:
         said = f"{name!r} in {file} starts {command}, which is not there"
@@ -62,7 +64,9 @@ def _check(
     library = Path(library_of(server) or default).expanduser().absolute()
     if not library.is_dir():
         said = f"{name!r} in {file} searches {library}, where there is no library yet"
-        return warning(client.name, said, f"mcp-vlsearch index FOLDER --library {library}")
+        return warning(
+            client.name, said, f"mcp-vlsearch index FOLDER --library {quote(str(library))}"
+        )
     if library != settings.library:
         return warning(client.name, f"{name!r} in {file} searches the library {library}", again)
     return ok(client.name, f"{name!r} in {file}")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from filelock import FileLock, Timeout
@@ -34,12 +35,12 @@ def library(settings: Settings) -> Check:
     """Say where the library is, and whether it can be read and written."""
     name, folder = "library", settings.library
     if not folder.exists():
-        mend = f"mcp-vlsearch index FOLDER --library {folder}"
+        mend = f"mcp-vlsearch index FOLDER --library {quote(str(folder))}"
         return warning(name, f"there is none at {folder} yet", mend)
     if not folder.is_dir():
         return error(name, f"{folder} is a file", "give another --library")
     if not (folder / DATABASE).exists():
-        mend = f"mcp-vlsearch index FOLDER --library {folder}"
+        mend = f"mcp-vlsearch index FOLDER --library {quote(str(folder))}"
         return warning(name, f"nothing was indexed into {folder} yet", mend)
     if not os.access(folder, os.R_OK | os.X_OK) or not os.access(folder / DATABASE, os.R_OK):
         return error(name, f"{folder} can't be read", f"make {folder} and its files readable")
