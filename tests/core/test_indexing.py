@@ -84,6 +84,17 @@ def test_a_second_run_reads_no_file(library: Library, monkeypatch: pytest.Monkey
     assert changes(library.index()) == {"unchanged": 10}
 
 
+def test_a_run_that_encoded_gives_memory_back_to_the_system_at_its_end(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[bool] = []
+    monkeypatch.setattr("mcp_vlsearch.core.library.give_memory_back", lambda: given.append(True))
+    library.index()
+    assert given == [True]
+    library.index()
+    assert given == [True], "there was nothing to free"
+
+
 def test_a_renamed_folder_encodes_nothing(library: Library, photos: Path) -> None:
     library.index()
     (photos / "trip").rename(photos / "journey")

@@ -20,6 +20,7 @@ from mcp_vlsearch.core.spaces import settle
 from mcp_vlsearch.core.stages import Stages
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.errors import LibraryError
+from mcp_vlsearch.memory import give_memory_back
 from mcp_vlsearch.pins import follow_pin, pin_encoder, pin_index_kind
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.types import IndexReport, RemoveReport
@@ -111,6 +112,8 @@ class Library(LibraryReader):
             forget_failed(self._database, self._catalog, new)
             settle(self.settings, self._encoder.settings, space.embeddings.fingerprint, spaces)
         space.index.settle(report)
+        if result.encoded:
+            give_memory_back()
         _tell(result)
         return seen(result, self._catalog, self._fence())
 
