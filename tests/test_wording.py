@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mcp_vlsearch.wording import in_words, listed, shown
+from mcp_vlsearch.wording import in_words, listed, on_a_line, shown
 
 
 class Inner(BaseModel):
@@ -85,3 +85,9 @@ def test_long_paths_keep_their_beginning_and_their_end() -> None:
 def test_long_lists_say_how_many_more_there_are() -> None:
     assert listed(["/a", "/b"]) == "/a, /b"
     assert listed([f"/{number}" for number in range(8)]) == "/0, /1, /2, /3, /4 and 3 more"
+
+
+def test_a_name_can_neither_end_a_line_nor_turn_it_around() -> None:
+    assert on_a_line("a\nb\x1b[31mc") == r"a\nb\x1b[31mc"
+    assert on_a_line("cat\u202egnp.exe \u2067x\u2069") == r"cat\u202egnp.exe \u2067x\u2069"
+    assert on_a_line("雪 🐱 تصوير") == "雪 🐱 تصوير"

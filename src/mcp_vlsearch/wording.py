@@ -10,7 +10,10 @@ _LONGEST: Final = 160
 """Characters of a path that are shown."""
 _LISTED: Final = 5
 
-_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_BREAKS: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What ends a line, turns the direction of what follows, or is no character."""
 
 Limits = Mapping[str, Any]
 
@@ -68,7 +71,7 @@ def shown(text: str, limit: int = _LONGEST) -> str:
 
 
 def on_a_line(text: str) -> str:
-    """Return a text without what would break its line, or can't be printed: that is escaped."""
+    """Return a text without what would break or turn its line, or can't be printed: escaped."""
     return _BREAKS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 

@@ -88,3 +88,11 @@ def test_a_default_that_help_tells_is_none_of_the_option(run: Run) -> None:
     command: Any = get_command(app)
     options = {option.name: option for option in command.commands["status"].params}
     assert options["precision"].default is None
+
+
+@pytest.mark.parametrize("command", ["", "cache", "encoder", "search", "storybook", "install"])
+def test_help_names_values_for_people_and_gives_flags_none(run: Run, command: str) -> None:
+    options = run(*command.split(), "--help").out.partition("─ Options ─")[2].partition("╰")[0]
+    assert "--help" in options
+    for programmers in ("<bool>", "<int", "<str>"):
+        assert programmers not in options

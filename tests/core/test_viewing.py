@@ -195,11 +195,20 @@ def test_a_single_picture_is_large_and_never_enlarged(library: Library, photos: 
 def test_small_copies_are_kept_and_used(indexed: Library, photos: Path) -> None:
     some = ids(indexed)
     shown = indexed.view(some).sheet
-    assert {file.name for file in kept(indexed)} == {f"{i}-{SIZES[1]}.jpg" for i in some}
+    assert {file.name for file in kept(indexed)} == {f"{i}-{SIZES[1]}.small" for i in some}
     for file in photos.rglob("*.png"):
         file.rename(file.with_suffix(".away"))
     again = decoded(indexed.view(some).sheet)
     assert difference(decoded(shown), again) < 3, "also while its files are away"
+
+
+def test_a_library_that_lies_below_a_root_does_not_index_its_small_copies(photos: Path) -> None:
+    with Library.open(photos / "library", encoder="mosaic") as library:
+        library.allow([photos])
+        before = library.index().total_images
+        library.view([str(path) for path in photos.rglob("*.png")])
+        assert kept(library)
+        assert library.index().total_images == before
 
 
 def test_an_image_is_not_shown_for_another_that_its_file_holds_now(
@@ -287,7 +296,7 @@ def test_copies_stay_below_their_bound_and_the_used_ones_stay(tmp_path: Path) ->
     size = SIZES[0]
     for number in range(40):
         copies.put(f"{number:016x}", size, noise(160, number))
-        file = tmp_path / FOLDER / "00" / f"{number:016x}-{size}.jpg"
+        file = tmp_path / FOLDER / "00" / f"{number:016x}-{size}.small"
         os.utime(file, (number, number))
         assert copies.get("0" * 16, size), "it is used, so it is new"
     total = sum(file.stat().st_size for file in (tmp_path / FOLDER).glob("*/*"))
@@ -316,7 +325,7 @@ def test_many_threads_may_keep_and_bound_copies_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert not failures
-    assert all(file.suffix == ".jpg" for file in (tmp_path / FOLDER).glob("*/*"))
+    assert all(file.suffix == ".small" for file in (tmp_path / FOLDER).glob("*/*"))
 
 
 def test_pruning_takes_the_copies_of_images_without_files_or_all(

@@ -296,6 +296,7 @@ def test_a_run_can_be_cancelled_and_keeps_what_is_done(
     chromium.until("document.querySelector('#cancel').offsetParent")
     cancelled.set()
     chromium.until(f"{told}.includes('stopped: what is done stays')")
+    assert not chromium.get("document.querySelector('#index-told .failed')"), "that is no error"
     tab(chromium, "Retrieve", "#search")
     search(chromium, "red")
     chromium.until("document.querySelector('.card')")

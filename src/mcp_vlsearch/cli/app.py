@@ -26,7 +26,7 @@ from mcp_vlsearch.cli import (
     storybook,
     webui,
 )
-from mcp_vlsearch.cli.defaults import CommandWithDefaults
+from mcp_vlsearch.cli.defaults import CommandWithDefaults, GroupWithNames
 from mcp_vlsearch.cli.examples import EXIT_CODES, epilog
 from mcp_vlsearch.errors import (
     MEMORY_HAS_RUN_OUT,
@@ -51,6 +51,7 @@ DEBUG: Final = "MCP_VLSEARCH_DEBUG"
 
 app = typer.Typer(
     name="mcp-vlsearch",
+    cls=GroupWithNames,
     help="Eyes for an assistant over your own pictures.",
     epilog=EXIT_CODES,
     no_args_is_help=True,

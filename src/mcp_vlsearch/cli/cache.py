@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mcp_vlsearch.cli.defaults import GroupWithNames
 from mcp_vlsearch.cli.frame import UsageError, counted, note, opened, print_json
 from mcp_vlsearch.cli.options import WithJson, given_path, only, takes
 from mcp_vlsearch.cli.progress import RESUMABLE, working
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["commands"]
 
 commands = typer.Typer(
-    help="Move vectors between machines, or clear them out.", no_args_is_help=True
+    cls=GroupWithNames,
+    help="Move vectors between machines, or clear them out.",
+    no_args_is_help=True,
 )
 
 Fingerprint = Annotated[

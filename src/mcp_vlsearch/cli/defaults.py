@@ -1,12 +1,15 @@
-"""The defaults of settings, in the help of every command that takes them."""
+"""The help of commands: defaults of settings, and values named for people."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from mcp_vlsearch.cli.options import SETTINGS_PANEL
 
-__all__ = ["CommandWithDefaults"]
+__all__ = ["CommandWithDefaults", "GroupWithNames"]
+
+_VALUES: Final = {"<int>": "N", "<int range>": "N", "<str>": "TEXT"}
 
 
 class CommandWithDefaults(TyperCommand):
@@ -22,7 +25,25 @@ class CommandWithDefaults(TyperCommand):
             is_setting = getattr(option, "rich_help_panel", None) == SETTINGS_PANEL
             if isinstance(option, TyperOption) and is_setting:
                 _tell_default(option)
+        _name_values(self.get_params(ctx), ctx)
         super().format_help(ctx, formatter)
+
+
+class GroupWithNames(TyperGroup):
+    """A group of commands whose help is written like theirs."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; this process parses no options any more."""
+        _name_values(self.get_params(ctx), ctx)
+        super().format_help(ctx, formatter)
+
+
+def _name_values(options: Iterable[Any], ctx: Any) -> None:
+    """Say N and TEXT where Typer would name Python's types, and nothing of a flag's value."""
+    for option in options:
+        if isinstance(option, TyperOption) and option.metavar is None:
+            kind = "" if option.is_flag else option.display_type(ctx)
+            option.metavar = _VALUES.get(kind, kind)
 
 
 def _tell_default(option: TyperOption) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mcp_vlsearch.cli.defaults import GroupWithNames
 from mcp_vlsearch.cli.frame import settings_from
 from mcp_vlsearch.cli.options import ENCODING, INDEXING, WithNoResult, only, takes
 from mcp_vlsearch.logs import tell_more
@@ -12,7 +13,7 @@ __all__ = ["commands"]
 
 _NOT_HERE = (*INDEXING, "prepare")  # pictures are prepared where their files are read
 
-commands = typer.Typer(help="Run an encoder for others.", no_args_is_help=True)
+commands = typer.Typer(cls=GroupWithNames, help="Run an encoder for others.", no_args_is_help=True)
 
 
 @commands.command("serve")

@@ -1,7 +1,8 @@
 """Small copies of pictures, kept in the library's folder: derived, bounded, and never needed.
 
-Each is a file of its own, ``thumbnails/<two digits>/<image_id>-<size>.jpg``, written beside and
-renamed, so that any number of processes may read and write them without a lock.
+Each is a file of its own, ``thumbnails/<two digits>/<image_id>-<size>.small``, a JPEG, written
+beside and renamed, so that any number of processes may read and write them without a lock. Its name
+is none of a picture, so that a library that lies below a root does not index its own copies.
 """
 
 import io
@@ -97,7 +98,7 @@ class Thumbnails:
                     file.path.unlink()
 
     def _path(self, image_id: str, size: int) -> Path:
-        return self._folder / image_id[:2] / f"{image_id}-{size}.jpg"
+        return self._folder / image_id[:2] / f"{image_id}-{size}.small"
 
     def _touch(self, path: Path) -> None:
         """Let a copy that is used stay, without a write for every use."""

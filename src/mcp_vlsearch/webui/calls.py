@@ -79,9 +79,12 @@ def _latest(steps: "queue.SimpleQueue[Progress | None]") -> Progress | None:
 
 
 def telling(
-    failed: Callable[[str], Shown],
+    failed: Callable[[str], Shown], stopped: Callable[[str], Shown] | None = None
 ) -> Callable[[Callable[P, Iterator[Shown]]], Callable[P, Iterator[Shown]]]:
-    """Show a handler's errors as one line, in the page by ``failed`` and as a notice that goes."""
+    """Show a handler's errors as one line, in the page by ``failed`` and as a notice that goes.
+
+    That it was cancelled is no error: ``stopped`` says so, if it is given.
+    """
 
     def decorate(handler: Callable[P, Iterator[Shown]]) -> Callable[P, Iterator[Shown]]:
         assert inspect.isgeneratorfunction(handler)
@@ -93,7 +96,7 @@ def telling(
             except GeneratorExit:
                 raise
             except CancelledError as error:
-                yield failed(_line(error))
+                yield (stopped or failed)(_line(error))
             except Exception as error:
                 text = _words(error)
                 yield failed(text)

@@ -40,7 +40,10 @@ class DuplicatesTab:
         )
         self._shown = gr.HTML(elem_id="groups")
         go.click(
-            telling(lambda text: {self._status: pieces.failed(text)})(self._find),
+            telling(
+                lambda text: {self._status: pieces.failed(text)},
+                lambda text: {self._status: pieces.note(text)},
+            )(self._find),
             {self._threshold, self._groups},
             [self._status, self._shown],
             show_progress="hidden",

@@ -48,7 +48,10 @@ class IndexTab:
             elem_id="index-told",
         )
         self._report = gr.HTML(elem_id="report")
-        guarded = telling(lambda text: {self._status: pieces.failed(text)})
+        guarded = telling(
+            lambda text: {self._status: pieces.failed(text)},
+            lambda text: {self._status: pieces.note(text)},
+        )
         self.ended = gr.on(
             [go.click, self._folder.submit],
             guarded(self._index),
