@@ -65,7 +65,7 @@ def test_a_library_that_can_only_be_read_is_searched_and_says_that_it_is_not_wri
     mount("-o", "remount,bind,ro", folder)
     with opened(folder, read_only=True) as sealed:
         assert sealed.search_by_text("red").searched_images == 10
-        with pytest.raises(LibraryError, match="unset READ_ONLY"):
+        with pytest.raises(LibraryError, match="unset MCP_VLSEARCH_READ_ONLY"):
             sealed.index()
     with opened(folder) as sealed:
         assert sealed.search_by_text("red").searched_images == 10

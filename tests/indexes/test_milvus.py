@@ -452,7 +452,7 @@ def test_a_reader_says_so_where_nothing_is_there_and_makes_nothing(
         reader.refresh()
     assert not [name for name in client.list_collections() if f"_{space.library}_" in name]
     lone = MilvusIndex(Settings(library=tmp_path / "lone", read_only=True), space)
-    with pytest.raises(LibraryError, match="search once without READ_ONLY"):
+    with pytest.raises(LibraryError, match="search once without MCP_VLSEARCH_READ_ONLY"):
         lone.refresh()
     assert not (tmp_path / "lone").exists()
 

@@ -262,7 +262,8 @@ def _explained(path: Path) -> Iterator[None]:
 
 _ADVICE: Final = {
     sqlite3.SQLITE_FULL: "can't grow, the disk is full: free some space, then run it again",
-    sqlite3.SQLITE_READONLY: "can't be written: make it and its folder writable, or set READ_ONLY",
+    sqlite3.SQLITE_READONLY: "can't be written: make it and its folder writable, or set "
+    "MCP_VLSEARCH_READ_ONLY",
     sqlite3.SQLITE_CANTOPEN: "can't be opened: make its folder readable and writable, or give "
     "another --library",
     sqlite3.SQLITE_PERM: "can't be opened: make its folder readable and writable, or give another "

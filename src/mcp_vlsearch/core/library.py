@@ -170,7 +170,9 @@ class Library(LibraryReader):
 
     def _must_write(self) -> None:
         if self.settings.read_only:
-            raise LibraryError("the library is read-only: unset READ_ONLY to change it")
+            raise LibraryError(
+                "the library is read-only: unset MCP_VLSEARCH_READ_ONLY to change it"
+            )
 
 
 def _tell(report: IndexReport) -> None:

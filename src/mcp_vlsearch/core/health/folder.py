@@ -45,7 +45,7 @@ def library(settings: Settings) -> Check:
     if not os.access(folder, os.R_OK | os.X_OK) or not os.access(folder / DATABASE, os.R_OK):
         return error(name, f"{folder} can't be read", f"make {folder} and its files readable")
     if settings.read_only:
-        return ok(name, f"{folder}, read-only by READ_ONLY")
+        return ok(name, f"{folder}, read-only by MCP_VLSEARCH_READ_ONLY")
     if not os.access(folder, os.W_OK) or not os.access(folder / DATABASE, os.W_OK):
         mend = f"make {folder} and its files writable, or set MCP_VLSEARCH_READ_ONLY=true"
         return warning(name, f"{folder} can be searched but not written", mend)
@@ -78,7 +78,7 @@ def lock(settings: Settings) -> Check:
         return warning(
             "lock",
             "a writer ended without taking its note away; it holds nothing up",
-            f"delete {note}",
+            "mcp-vlsearch doctor --fix, which deletes it",
             can_fix=not settings.read_only,
         )
     return ok("lock", "nobody is writing")

@@ -25,8 +25,8 @@ from mcp_vlsearch.settings import Settings
 __all__ = ["NOTHING_THERE", "AbsentError", "Connection"]
 
 NOTHING_THERE: Final = (
-    "the library is read-only, and nothing of it is in Milvus yet: search once without READ_ONLY, "
-    "which puts it there"
+    "the library is read-only, and nothing of it is in Milvus yet: search once without "
+    "MCP_VLSEARCH_READ_ONLY, which puts it there"
 )
 
 LITE: Final = "milvus.db"

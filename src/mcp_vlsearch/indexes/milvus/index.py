@@ -165,14 +165,14 @@ class MilvusIndex:
             self._has_warned = True
             logger.warning(
                 "the library is read-only and Milvus lacks some of its pictures, which are not "
-                "found: search or index once without READ_ONLY"
+                "found: search or index once without MCP_VLSEARCH_READ_ONLY"
             )
 
     def _must_write(self, why: str) -> None:
         if self._read_only:
             raise LibraryError(
-                f"the library is read-only, and {why}: search once without READ_ONLY, which brings "
-                "it up to date"
+                f"the library is read-only, and {why}: search once without "
+                "MCP_VLSEARCH_READ_ONLY, which brings it up to date"
             )
 
     def _found(
