@@ -104,11 +104,13 @@ def test_few_hits_that_stand_out_less_than_any_look_alike_are_weak() -> None:
     assert judged(background(1), 0.56) == ["likely"]
 
 
-def test_a_hit_that_stands_out_as_most_look_alikes_do_is_likely_by_that_alone() -> None:
-    scores = np.array([0.42, 0.36], np.float32)
-    assert judged(background(1), *scores) == ["weak", "weak"]
+def test_a_best_hit_that_stands_out_as_most_look_alikes_do_is_likely_by_that_alone() -> None:
+    scores = np.array([0.42, 0.42, 0.42, 0.36], np.float32)
+    assert judged(background(1), *scores) == ["weak"] * 4
     common = Likeness(lowest=1, most=6, usual=0.067, common=1.5)
-    assert judged(background(1, like=common), *scores) == ["likely", "weak"]
+    likely = judged(background(1, like=common), *scores)
+    assert likely == ["likely", "likely", "weak", "weak"], "two, as the given picture may be first"
+    assert judged(background(1, like=common), 0.36, 0.35) == ["weak", "weak"]
 
 
 def test_too_few_pictures_have_no_bulk() -> None:

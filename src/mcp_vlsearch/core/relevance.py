@@ -42,6 +42,9 @@ _LOW: Final = 0.1587
 _MANY: Final = 0.2
 """A library of which so large a share stands out for a query has what it asks for."""
 
+_BEST: Final = 2
+"""Hits that are compared with the best of other queries: a composed one's picture may be first."""
+
 _ORDER: Final[tuple[Relevance, ...]] = ("weak", "likely", "strong")
 
 
@@ -113,7 +116,8 @@ def judge(scores: "Vectors", background: Background | None) -> list[Relevance]:
     if background is None:
         return ["strong" if score >= SAME else "likely" for score in scores]
     found, far = background.likeness, background.standing_out(scores)
-    is_likely = (np.array(background.false_shares(scores)) <= FALSE) | (far >= found.common)
+    is_likely = np.array(background.false_shares(scores)) <= FALSE
+    is_likely[:_BEST] |= far[:_BEST] >= found.common  # look-alikes are the best of what is there
     if not background.is_crowded():
         is_likely &= far >= found.lowest
     strong = (scores >= SAME) | (is_likely & (far >= found.most))
