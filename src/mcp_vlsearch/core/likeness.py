@@ -51,9 +51,8 @@ _PARTS: Final = 4
 class Likeness:
     """How look-alikes stand out in a library: from ``lowest`` to what they hardly reach, ``most``.
 
-    A best hit that stands out as far as ``common`` is likely by that
-    alone. ``usual`` is the usual spread of
-    the middle half of a picture's scores there.
+    A best hit that stands out as far as ``common`` is likely by that alone. ``usual`` is the usual
+    spread of the middle half of a picture's scores there.
     """
 
     lowest: float = 0.0
