@@ -1,13 +1,18 @@
 """Many calls at once: those that wait hold up no others."""
 
+import sys
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
 
+from benchmarks._server import Answer, Caller, Running
 from mcp_vlsearch.core.progress import ProgressCallback, silent
 from mcp_vlsearch.core.writing import writer_lock
 from mcp_vlsearch.server import build_server
@@ -17,8 +22,8 @@ from mcp_vlsearch.tools import _calls, index_images
 from mcp_vlsearch.tools._threads import Threads
 from mcp_vlsearch.types import IndexReport
 
-from .conftest import PATIENCE, MakeLibrary
-from .fake import ColourEncoder
+from .conftest import PATIENCE, MakeLibrary, Start
+from .fake import COLOURS, ColourEncoder
 from .test_tools import data_of, names_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.end_to_end]
@@ -127,3 +132,43 @@ async def test_time_in_which_a_call_waited_for_a_thread_counts(
             await anyio.sleep(0)
         both.set()
     assert asked == [45, 0]
+
+
+@contextmanager
+def descriptors(most: int) -> Iterator[None]:
+    """Let this process, and those that it starts meanwhile, open so many files."""
+    if sys.platform == "win32":  # which has no such limit
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_none_of_500_calls_at_once_over_http_is_lost(start: Start) -> None:
+    with descriptors(256):  # as some systems begin
+        server = Running(start().url, 0)
+    # All are different, so none is known from another.
+    wanted = [f"{colour} {n}" for n, colour in zip(range(500), cycle(COLOURS), strict=False)]
+    answers: dict[str, Answer] = {}
+    with descriptors(2_000):
+        async with Caller(server) as caller:
+            assert (await caller.call("index_images")).result is not None
+
+            async def search(query: str) -> None:
+                answers[query] = await caller.call("search_by_text", query=query, top_k=1)
+
+            async with anyio.create_task_group() as group:
+                for query in wanted:
+                    group.start_soon(search, query)
+    assert len(answers) == 500
+    for query, answer in answers.items():
+        assert answer.result is not None, answer.why
+        data = answer.result["structuredContent"]
+        assert data["queries"] == [query]
+        assert Path(data["hits"][0]["path"]).stem == query.split()[0]

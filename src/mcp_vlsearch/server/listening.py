@@ -31,6 +31,9 @@ LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 _KEPT: Final = 30
 """Seconds that a connection stays open for the next request: longer than clients keep theirs, which
 is mostly five. Else one sends a request over it while it is closed here, and loses it."""
+_DESCRIPTORS: Final = 4_096
+"""Open files and connections of a server: systems begin with 1,024 or 256, and a connection that
+finds none left waits for others to end."""
 _GRACE: Final = 3
 """Seconds that open connections get at shutdown."""
 
@@ -53,9 +56,23 @@ def run(app: ASGIApp, listening: socket.socket) -> None:
         timeout_keep_alive=_KEPT,
         timeout_graceful_shutdown=_GRACE,
     )
+    _take_descriptors()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _take_descriptors() -> None:
+    """Let this process have as many open files as it may need, if the system lets it."""
+    if sys.platform == "win32":  # which has no such limit
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class BearerToken:
