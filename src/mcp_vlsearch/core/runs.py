@@ -151,6 +151,13 @@ class Runs:
             for run in self._active:
                 run.stop()
 
+    def stop_long(self) -> None:
+        """Stop as :meth:`stop` those that won't end within the seconds that a server has left."""
+        with self._turn:
+            for run in self._active:
+                if run.is_long:
+                    run.stop()
+
     def _current(self, about: Hashable, keep: bool) -> "Run[Any] | None":
         """Return the run to join, if there is one, and forget results that are of no use."""
         self._tidy()

@@ -2,11 +2,12 @@
 
 import hmac
 import ipaddress
+import logging
 import secrets
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -38,14 +39,22 @@ _GRACE: Final = 3
 """Seconds that open connections get at shutdown."""
 
 
-def run(app: ASGIApp, listening: socket.socket) -> None:
+def run(app: ASGIApp, listening: socket.socket, ending: Callable[[], None] = lambda: None) -> None:
     """Serve an application on a listening socket until SIGINT or SIGTERM.
 
-    Then no connection is taken any more, and what is under way gets some seconds to be answered.
+    Then ``ending`` is called, no connection is taken any more, and what is under way gets some
+    seconds to be answered.
     """
     import uvicorn  # not needed over stdio, where start-up time counts
 
     from mcp_vlsearch.server.patience import PatientProtocol
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            ending()
+            # Tracebacks of what is cut off tell nobody anything: a call's own line says that it is.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app,
@@ -59,7 +68,7 @@ def run(app: ASGIApp, listening: socket.socket) -> None:
     _take_descriptors()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
 
 
 def _take_descriptors() -> None:
