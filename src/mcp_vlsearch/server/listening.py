@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_vlsearch.errors import ServerError
+from mcp_vlsearch.wording import shown
 
 __all__ = [
     "LOCAL_NAMES",
@@ -124,6 +125,8 @@ def is_loopback(host: str) -> bool:
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raises :class:`ServerError`."""
+    if not _can_be_asked_for(host):
+        raise ServerError(f"{shown(repr(host))} is no address: choose another --host")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
@@ -136,6 +139,14 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(
             f"can't listen on {bracketed(host)}:{port} ({reason}): choose another --host or --port"
         ) from error
+
+
+def _can_be_asked_for(host: str) -> bool:
+    try:
+        host.encode("idna")  # as sockets do
+    except UnicodeError:
+        return False
+    return "\0" not in host
 
 
 def new_token() -> str:
