@@ -133,11 +133,7 @@ def test_a_tool_answers_wherever_the_library_is(tmp_path: Path) -> None:
                 check(await client.call_tool(tool))
 
     opened = 0
-    for place in PLACES:
-        if (
-            "\0" in place or "\ud800" in place
-        ):  # neither arguments nor the environment can have them
-            continue
+    for place in REACHED:
         with suppress(SettingsError):
             library = Library.open(
                 tmp_path / place, encoder="mosaic", model="colours", roots=(tmp_path / "photos",)
