@@ -48,3 +48,18 @@ def test_environment_and_config_file_may_say_what_nobody_looks_at(
 def test_a_flag_that_asks_for_the_default_is_no_reason_to_stop(tmp_path: Path) -> None:
     flags = {"library": tmp_path, "encoder": "remote", "device": "auto", "pooling": "auto"}
     assert load_settings(flags, environment={}).device == "auto"
+
+
+@pytest.mark.parametrize("model", ["a" * 300, "~no-such-user/checkpoint"])
+def test_a_model_that_no_folder_can_be_named_is_one_line(tmp_path: Path, model: str) -> None:
+    with pytest.raises(SettingsError, match=r"there is no model .*: give another --model"):
+        load_settings({"library": tmp_path, "model": model}, environment={})
+
+
+def test_the_home_of_a_user_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    for given in (
+        {"library": "~no-such-user/x"},
+        {"library": tmp_path, "roots": ("~no-such-user",)},
+    ):
+        with pytest.raises(SettingsError, match="there is no such user: give another path"):
+            load_settings(given, environment={})

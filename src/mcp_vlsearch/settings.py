@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from mcp_vlsearch.errors import SettingsError
-from mcp_vlsearch.wording import in_words
+from mcp_vlsearch.wording import in_words, shown
 
 __all__ = [
     "BUILT_IN_MODEL",
@@ -31,6 +31,7 @@ __all__ = [
     "Rewrite",
     "Settings",
     "Share",
+    "absolute",
     "default_library",
     "explain",
     "fitting",
@@ -80,8 +81,14 @@ def _paths(value: object) -> object:
     return [p for p in value.split(os.pathsep) if p] if isinstance(value, str) else value
 
 
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+def absolute(path: Path) -> Path:
+    """Return the whole path. Raises :class:`SettingsError` for the ``~`` of an unknown user."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise SettingsError(
+            f"{shown(str(path))}: there is no such user: give another path"
+        ) from error
 
 
 class Settings(BaseModel):
@@ -200,7 +207,7 @@ def load_settings(
         if environment.get(variable := ENVIRONMENT_PREFIX + name.upper())
     }
     library = given.get("library") or from_environment.get("library") or default_library()
-    library = _absolute(Path(library))
+    library = absolute(Path(library))
     chosen = {**from_environment, **given}
     from_file = fitting(read_config(library / CONFIG_FILE), chosen)
     values = {**from_file, **chosen, "library": library}
@@ -210,7 +217,7 @@ def load_settings(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(explain(error, given, from_environment, library)) from error
-    roots = tuple(_absolute(root) for root in settings.roots)
+    roots = tuple(absolute(root) for root in settings.roots)
     settings = with_values(
         settings, {"roots": roots}, settings.model_fields_set - set(FOLLOWED) | chosen.keys()
     )
@@ -257,9 +264,18 @@ def _refuse_idle(settings: Settings) -> None:
 
 
 def model_name(name: str) -> str:
-    """Make a local directory absolute: the next command may run elsewhere."""
-    is_local = name != BUILT_IN_MODEL and Path(name).expanduser().is_dir()
-    return str(_absolute(Path(name))) if is_local else name
+    """Make a local directory absolute: the next command may run elsewhere.
+
+    Raises :class:`SettingsError` for what can be no directory's name and so no model's either.
+    """
+    try:
+        is_local = name != BUILT_IN_MODEL and Path(name).expanduser().is_dir()
+    except (OSError, RuntimeError) as error:  # too long, or of a user that is not there
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"there is no model {shown(name)!r} ({reason}): give another --model"
+        ) from error
+    return str(absolute(Path(name))) if is_local else name
 
 
 def default_library() -> Path:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["in_words", "listed", "on_a_line", "shown"]
+__all__ = ["in_words", "listed", "on_a_line", "showable", "shown"]
 
 _LONGEST: Final = 160
 """Characters of a path that are shown."""
@@ -73,6 +73,11 @@ def shown(text: str, limit: int = _LONGEST) -> str:
 def on_a_line(text: str) -> str:
     """Return a text without what would break or turn its line, or can't be printed: escaped."""
     return _BREAKS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def showable(path: str) -> str:
+    """Return a path as it can be written to JSON: bytes that are no UTF-8 are escaped."""
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def listed(paths: Sequence[str]) -> str:

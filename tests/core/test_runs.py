@@ -279,3 +279,14 @@ def test_work_without_bounds_is_refused(timed: Runs, work: Work) -> None:
             timed.join(number, work, silent, 0)
     with pytest.raises(LibraryBusyError, match="wait until one has ended"):
         timed.join("one more", work, silent, 0)
+
+
+def test_long_work_without_bounds_is_refused_and_what_is_soon_done_is_not(
+    timed: Runs, work: Work
+) -> None:
+    for number in range(32):
+        with pytest.raises(StillRunning):
+            timed.join(number, work, silent, 0, is_long=True)
+    with pytest.raises(LibraryBusyError, match="32 calls are under way"):
+        timed.join("one more", work, silent, 0, is_long=True)
+    assert ask(timed, done_work(), "a search") == "result 1"

@@ -1,9 +1,10 @@
 """Attacks by picture: what is broken or hostile is a failure of its own, in bounded memory."""
 
 import json
+import math
 import os
 import random
-import re
+import struct
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from mcp_vlsearch.core.pillow import MAX_DECODED_PIXELS, MAX_DECODING_BYTES
 from mcp_vlsearch.errors import ImageError
 from mcp_vlsearch.formats import PILLOW_FORMATS
 from tests.fuzz import mutants
-from tests.parted_files import scene, write_pdf, write_video
+from tests.parted_files import SIZE, scene, write_pdf, write_video
 from tests.pictures import encoded, exif, good_files, picture, pixels
 from tests.security.bombs import bombs, hidden, pages
 
@@ -34,13 +35,16 @@ MODEST = 400 * 2**20
 Found = dict[str, dict[str, Any]]
 
 
-def measured(folder: Path, files: Mapping[str, bytes], limit: int) -> Found:
-    """Decode files in a process that may take no more than so many bytes beyond its own."""
+def measured(folder: Path, files: Mapping[str, bytes], limit: int, smaller: int = 1) -> Found:
+    """Decode files in a process that may take no more than so many bytes beyond its own.
+
+    What is stated of pixels and memory is made so many times smaller there.
+    """
     folder.mkdir(parents=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.security.measured", str(folder), str(limit)],
+        [sys.executable, "-m", "tests.security.measured", str(folder), str(limit), str(smaller)],
         capture_output=True,
         text=True,
         check=True,
@@ -123,6 +127,34 @@ def test_decoding_takes_no_more_memory_than_is_stated(tmp_path: Path) -> None:
         assert each * min(MAX_DECODED_PIXELS, MAX_DECODING_BYTES // each) <= MAX_DECODING_BYTES
 
 
+def of_pixels(pixels: int, mode: str, kind: str) -> bytes:
+    """Return a picture of just so many pixels, or up to a row less."""
+    side = math.isqrt(pixels)
+    quick: dict[str, Any] = {"WEBP": {"method": 0}, "AVIF": {"speed": 10}}.get(kind, {})
+    return encoded(Image.new(mode, (pixels // side, side)), kind, **quick)
+
+
+@linux
+def test_a_picture_at_the_limit_takes_no_more_memory_than_is_stated(tmp_path: Path) -> None:
+    """All limits are a hundred times lower: at their own height it takes seconds."""
+    smaller, spare = 100, 8 * 2**20
+    stated = MAX_DECODING_BYTES // smaller
+    kinds = {"PNG": "RGBA", "JPEG": "CMYK", "WEBP": "RGBA", "JPEG2000": "RGBA", "AVIF": "RGB"}
+    files: dict[str, bytes] = {}
+    for kind, mode in kinds.items():
+        each = pillow._BYTES_A_PIXEL.get(kind, pillow._MOST_BYTES_A_PIXEL)
+        most = min(MAX_DECODED_PIXELS // smaller, stated // each)
+        files[f"{kind}-fits"] = of_pixels(most, mode, kind)
+        files[f"{kind}-larger"] = of_pixels(most + 2 * math.isqrt(most), mode, kind)
+    for name, found in measured(tmp_path / "files", files, MODEST, smaller).items():
+        if name.endswith("fits"):
+            assert not found["error"], name
+            assert found["bytes"] <= stated + spare, (name, found)
+        else:
+            assert "the limit is" in found["error"], name
+            assert found["bytes"] <= stated / 4, (name, found)
+
+
 def test_only_formats_of_the_list_are_opened() -> None:
     """None of them runs code or another program, or needs a library beside Pillow's own."""
     assert not {"EPS", "WMF", "EMF", "FPX", "MIC", "HDF5", "BUFR", "GRIB", "PDF", "MPEG", "IPTC",
@@ -199,30 +231,96 @@ def test_formats_that_are_decoded_slowly_have_a_lower_limit(
     assert open_upright(encoded(picture(), "PNG")).size == (96, 64)
 
 
-@pytest.mark.parametrize("size", [(1e9, 1e9), (1e9, 0.001), (0, 0), (14400, 14400), (-5, 3)])
-def test_a_page_that_claims_any_size_is_drawn_small(
+ANY_SIZE = [(1e9, 1e9), (1e9, 0.001), (0, 0), (14400, 14400), (-5, 3)]
+
+
+@pytest.mark.parametrize("size", ANY_SIZE)
+def test_a_page_that_claims_any_size_is_drawn_or_a_line(
     library: Library, photos: Path, size: tuple[float, float]
 ) -> None:
     write_pdf(photos / "wall.pdf", [(255, 0, 0)], size)
     report = library.index([photos / "wall.pdf"])
     assert report.added + report.failed == 1
     assert all(one_line(failure.error) for failure in report.failures)
-    assert 4 * pdf.MAX_PAGE_PIXELS < MAX_DECODING_BYTES
+
+
+@linux
+def test_a_page_that_claims_any_size_is_drawn_small(tmp_path: Path) -> None:
+    files = {
+        f"{across} by {down}.pdf": write_pdf(
+            tmp_path / "wall.pdf", [(255, 0, 0)], (across, down)
+        ).read_bytes()
+        for across, down in ANY_SIZE
+    }
+    drawn = measured(tmp_path / "files", files, MAX_DECODING_BYTES).values()
+    assert max(found["pixels"] for found in drawn) == pdf.MAX_PAGE_PIXELS
+    for found in drawn:
+        assert found["bytes"] < 400_000_000, found
+
+
+def claiming(film: bytes, width: int, height: int) -> bytes:
+    """Return a VP8 film whose codec claims another size than its container, frame by frame."""
+    size = struct.pack("<HH", *SIZE)
+    return film.replace(VP8 + size, VP8 + struct.pack("<HH", width, height))
+
+
+VP8 = b"\x9d\x01\x2a"
+"""Stands before width and height in each key frame."""
+
+
+@linux
+def test_a_frame_of_a_video_takes_no_more_memory_than_is_stated(tmp_path: Path) -> None:
+    """All limits are fifty times lower, for frames are large at their own height."""
+    smaller, spare = 50, 12 * 2**20
+    most = video.MAX_FRAME_PIXELS // smaller
+    scenes = [(scene(1), 2.5), (scene(2), 2.5)]
+    small = write_video(tmp_path / "a.webm", scenes, codec="libvpx", key_frames=5).read_bytes()
+    fits = write_video(tmp_path / "b.webm", [(scene(1, (most // 1000, 1000)), 0.1)], codec="libvpx")
+    files = {
+        "fits.webm": fits.read_bytes(),
+        "claims more.webm": claiming(small, most // 1000 + 16, 1000),
+        "claims much.webm": claiming(small, 12_000, 12_000),
+    }
+    found = measured(tmp_path / "files", files, MAX_DECODING_BYTES, smaller)
+    assert found["fits.webm"]["pixels"] == most
+    assert found["fits.webm"]["bytes"] <= MAX_DECODING_BYTES // smaller + spare
+    assert "the limit is 2" in found["claims more.webm"]["error"]
+    assert "no picture of the video can be decoded" in found["claims much.webm"]["error"]
+    for name in ("claims more.webm", "claims much.webm"):
+        assert found[name]["bytes"] <= MAX_DECODING_BYTES // smaller + spare, found
+
+
+def test_a_video_whose_container_claims_a_huge_frame_shows_what_its_codec_has(
+    library: Library, photos: Path
+) -> None:
+    path = write_video(photos / "film.mp4", [(scene(1), 0.5)])
+    size = (96).to_bytes(2, "big") + (64).to_bytes(2, "big")
+    path.write_bytes(path.read_bytes().replace(size, b"\xff\xf0\xff\xf0"))
+    report = library.index([path])
+    assert (report.added, report.failed) == (1, 0)
 
 
 def test_a_video_that_claims_a_huge_frame_is_refused(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_video(photos / "film.mp4", [(scene(1), 0.5)])
-    data = path.read_bytes()
-    size = re.escape((96).to_bytes(2, "big") + (64).to_bytes(2, "big"))
-    path.write_bytes(re.sub(size, b"\xff\xf0\xff\xf0", data))
-    report = library.index([path])
-    assert report.failed + report.added == 1
     monkeypatch.setattr(video, "MAX_FRAME_PIXELS", 96 * 64 - 1)
-    path.write_bytes(data)
     (failure,) = library.index([path]).failures
     assert "the limit is" in failure.error
+
+
+def test_pixels_of_a_video_that_claim_to_be_very_wide_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "film.mp4", [(scene(1), 0.5)])
+    stored = struct.pack(">HH", *SIZE)  # and beside it, as what they are to be shown
+    path.write_bytes(path.read_bytes().replace(stored, struct.pack(">HH", 1, 0xFFFF)))
+    monkeypatch.setattr(video, "MAX_FRAME_PIXELS", 1_000_000)
+    with path.open("rb") as file:
+        film = video.VideoFile(file, "MP4")
+        with pytest.raises(ImageError, match="the limit is 1"):
+            film.picture("t=0")
+        film.close()
 
 
 def test_a_folder_of_attacks_gives_failures_and_everything_else(

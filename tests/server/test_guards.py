@@ -21,11 +21,17 @@ from mcp_vlsearch.server.guards import Bounded, KnownHosts
 from mcp_vlsearch.server.http import http_app
 from mcp_vlsearch.server.listening import BearerToken, listen, run
 from mcp_vlsearch.server.patience import PatientProtocol
+from tests.sockets import Echo, answer, connected, get, post, status_of, until
 
 from .conftest import PATIENCE, MakeLibrary
 
 Serve = Callable[[ASGIApp], int]
-LIMITS: dict[str, Any] = {"most_bytes": 1000, "seconds": 60, "at_once": 100, "held_bytes": 10_000}
+LIMITS: dict[str, Any] = {
+    "most_bytes": lambda _: 1000,
+    "seconds": 60,
+    "at_once": 100,
+    "held_bytes": 10_000,
+}
 
 
 @pytest.fixture
@@ -45,45 +51,6 @@ def serve() -> Iterator[Serve]:
             return port
 
         yield serve
-
-
-def connected(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), PATIENCE)
-
-
-def answer(connection: socket.socket) -> bytes:
-    """Return all that comes until the other side closes."""
-    received = b""
-    while chunk := connection.recv(65536):
-        received += chunk
-    return received
-
-
-def status_of(port: int, sent: bytes) -> int:
-    with connected(port) as connection:
-        connection.sendall(sent)
-        return int(answer(connection).split()[1])
-
-
-def get(host: str = "127.0.0.1", **headers: str) -> bytes:
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join(
-        ["GET /mcp HTTP/1.1", f"Host: {host}", "Connection: close", *lines, "", ""]
-    ).encode()
-
-
-class Echo:
-    """Answers with the body; remembers what it was given."""
-
-    def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        message = await receive()
-        assert not message["more_body"]
-        self.bodies.append(message["body"])
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": message["body"]})
 
 
 @pytest.mark.parametrize(
@@ -149,10 +116,6 @@ def test_a_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
     asyncio.run(BearerToken(Echo(), "secret")(scope, receive, send))
     assert compared == [(b"s", b"secret")]
     assert sent[0]["status"] == 401
-
-
-def post(length: str, body: bytes) -> bytes:
-    return f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode() + body
 
 
 def test_a_body_within_bounds_arrives_whole(serve: Serve) -> None:
@@ -273,13 +236,6 @@ def test_a_server_is_bounded_by_what_the_tools_take(
     assert (
         status_of(port, post(f"Content-Length: {len(message)}\r\nConnection: close", message)) < 500
     )
-
-
-def until(holds: Callable[[], bool]) -> None:
-    limit = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < limit
-        threading.Event().wait(0.005)
 
 
 def ended(connection: socket.socket) -> bool:

@@ -1,21 +1,29 @@
 """A server that ends gives what is in flight an open library, and some time."""
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import uvicorn
 
+from benchmarks._server import Answer, Caller, Running
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.server import http, serve_http, serve_stdio, stdio
 from mcp_vlsearch.server.building import LibraryServer
 from mcp_vlsearch.settings import Settings
 
-from .conftest import PATIENCE
+from .conftest import PATIENCE, MakeLibrary, Server, Start
+from .test_stdio import needs_posix
 
 
 async def no_client(*_: object) -> None:
@@ -81,3 +89,80 @@ leave(7, grace=60)
 print("went on")
 """)
     assert (done.returncode, done.stdout) == (0, "done\nwent on\n")
+
+
+@pytest.fixture
+def hang(tmp_path: Path, environment: dict[str, str]) -> Path:
+    """Return a named pipe that must be written to for each batch, of one picture."""
+    pipe = tmp_path / "hang"
+    os.mkfifo(pipe)
+    environment |= {"FAKE_HANG": str(pipe), "MCP_VLSEARCH_BATCH_SIZE": "1"}
+    return pipe
+
+
+def index(server: Server) -> Answer:
+    """Call ``index_images`` and return what came of it, if only the end of the connection."""
+
+    async def called() -> Answer:
+        async with Caller(Running(server.url, server.process.pid)) as caller:
+            return await caller.call("index_images")
+
+    return asyncio.run(called())
+
+
+@contextmanager
+def indexing(server: Server, hang: Path, library: Library) -> Iterator["Future[Answer]"]:
+    """Let a server index, with two batches done and the third in flight until the block ends."""
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(index, server)
+        for done in (1, 2):
+            hang.write_text("go on")
+            while library.status().images < done:
+                assert not call.done(), call.result()
+        with hang.open("w"):
+            yield call
+
+
+def until_closed(server: Server) -> None:
+    """Wait until a server takes no connections any more."""
+    with suppress(httpx2.TransportError):
+        while httpx2.get(server.url.replace("/mcp", "/healthz")):
+            pass
+
+
+def rest_of(server: Server) -> str:
+    """Wait for the end of a server, in order; return what it said since its start."""
+    assert server.process.wait(PATIENCE) == 0
+    assert server.process.stderr is not None
+    return server.process.stderr.read()
+
+
+@needs_posix
+def test_a_signal_while_a_server_indexes_finishes_the_batch_and_answers_the_call(
+    start: Start, hang: Path, make_library: MakeLibrary
+) -> None:
+    server = start()
+    with indexing(server, hang, make_library(read_only=True)) as call:
+        server.process.send_signal(signal.SIGTERM)
+        until_closed(server)
+    answer = call.result(PATIENCE)
+    assert not answer.is_lost
+    assert "what is done stays; call again to go on" in answer.why
+    assert "ERROR" not in rest_of(server)
+    report = make_library().index()
+    assert (report.unchanged, report.encoded, report.total_images) == (3, 2, 5)
+
+
+@needs_posix
+def test_a_batch_that_outlasts_the_end_of_its_server_is_lost_and_the_next_run_goes_on(
+    command: list[str], start: Start, hang: Path, make_library: MakeLibrary
+) -> None:
+    quick = "from mcp_vlsearch.server import http, listening; listening._GRACE = http.GRACE = 0.1"
+    command[1:3] = ["-c", f"{quick}; import sys, mcp_vlsearch.cli as c; sys.exit(c.main())"]
+    server = start()
+    with indexing(server, hang, make_library(read_only=True)) as call:
+        server.process.send_signal(signal.SIGTERM)
+        assert call.result(PATIENCE).is_lost
+        assert "ERROR" not in rest_of(server)
+    report = make_library().index()
+    assert (report.unchanged, report.encoded, report.total_images) == (2, 3, 5)

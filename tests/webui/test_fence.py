@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import httpx2
 import pytest
 
 from mcp_vlsearch.core.library import Library
+from mcp_vlsearch.server.guards import Bounded
 from mcp_vlsearch.webui import fencing
+from mcp_vlsearch.webui.fencing import Fence
 from mcp_vlsearch.webui.mounting import web_app
 from tests.http_servers import serving
+from tests.sockets import Echo, answer, connected, get, post, status_of, until
 
 TOKEN = "correct-horse"
 
@@ -193,3 +197,87 @@ def test_what_was_uploaded_goes_with_the_page(album: Library) -> None:
         assert Path(os.environ["GRADIO_TEMP_DIR"]).stat().st_mode & 0o777 == 0o700
     assert not Path(path).exists()
     assert os.environ.get("GRADIO_TEMP_DIR") == before
+
+
+CALL, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+
+
+class Fenced:
+    """An application behind a fence with narrow limits, and the port where it is served."""
+
+    def __init__(self, port: int, app: Echo, fence: Fence) -> None:
+        self.port = port
+        self.app = app
+        self.bounded = fence._bounded
+
+
+@pytest.fixture
+def fenced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Fenced]]:
+    """Return a function that serves an application behind a fence with the limits that it names."""
+    with ExitStack() as stack:
+
+        def make(token: str | None = None, **limits: Any) -> Fenced:
+            narrow = {"held_bytes": 10**6, **limits}
+            monkeypatch.setattr(
+                fencing, "Bounded", lambda app, **given: Bounded(app, **{**given, **narrow})
+            )
+            app = Echo()
+            fence = Fence(app, "127.0.0.1", token, tmp_path)
+            address = stack.enter_context(serving(fence))
+            return Fenced(int(address.rpartition(":")[2]), app, fence)
+
+        yield make
+
+
+@pytest.mark.parametrize("path", [CALL, UPLOAD])
+def test_a_body_that_comes_too_slowly_is_given_up(fenced: Callable[..., Fenced], path: str) -> None:
+    page = fenced(seconds=0.05)
+    assert status_of(page.port, post("Content-Length: 10", b"12345", path)) == 408
+    assert page.app.bodies == []
+
+
+def test_a_body_that_is_told_to_be_too_large_is_refused_unread(
+    fenced: Callable[..., Fenced],
+) -> None:
+    page = fenced()
+    for path, most in ((CALL, 2**20), (UPLOAD, fencing.MAX_UPLOAD + 2**16)):
+        assert status_of(page.port, post(f"Content-Length: {most + 1}", b"", path)) == 413
+    assert page.app.bodies == []
+
+
+def test_requests_beyond_the_bound_are_told_to_come_again(fenced: Callable[..., Fenced]) -> None:
+    page = fenced(at_once=1)
+    with connected(page.port) as first:
+        first.sendall(post("Content-Length: 10", b"", UPLOAD))
+        until(lambda: page.bounded.under_way == 1)
+        for sent in (get(path="/"), post("Content-Length: 2", b"{}", CALL)):
+            with connected(page.port) as second:
+                second.sendall(sent)
+                refusal = answer(second)
+            assert b" 503 " in refusal
+            assert b"retry-after: 1" in refusal
+    until(lambda: page.bounded.under_way == 0)
+    assert status_of(page.port, get(path="/")) == 200
+
+
+def test_bodies_that_wait_together_are_bounded(fenced: Callable[..., Fenced]) -> None:
+    page = fenced(held_bytes=1200)
+    with connected(page.port) as slow:
+        slow.sendall(post("Content-Length: 1000", bytes(900), UPLOAD))
+        until(lambda: page.bounded._held == 900)
+        assert status_of(page.port, post("Content-Length: 400", bytes(400), UPLOAD)) == 503
+    until(lambda: page.bounded._held == 0)
+    sent = post("Content-Length: 400\r\nConnection: close", bytes(400), UPLOAD)
+    assert status_of(page.port, sent) == 200
+    assert page.app.bodies == [bytes(400)]
+
+
+def test_who_may_not_ask_takes_nobodys_place(fenced: Callable[..., Fenced]) -> None:
+    page = fenced(token=TOKEN, at_once=1, held_bytes=100)
+    with ExitStack() as stack:
+        for _ in range(3):
+            slow = stack.enter_context(connected(page.port))
+            slow.sendall(post("Content-Length: 1000", bytes(500), UPLOAD))
+            assert slow.recv(65536).startswith(b"HTTP/1.1 401")
+        assert (page.bounded.under_way, page.bounded._held) == (0, 0)
+        assert status_of(page.port, get(path="/config", Authorization=f"Bearer {TOKEN}")) == 200

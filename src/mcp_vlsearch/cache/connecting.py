@@ -5,7 +5,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-__all__ = ["BUSY_SECONDS", "connect", "connect_to_read", "file_of", "log_ahead"]
+from mcp_vlsearch.errors import LibraryError
+
+__all__ = ["BUSY_SECONDS", "connect", "connect_to_read", "file_of", "log_ahead", "make_folder"]
 
 BUSY_SECONDS: Final = 60.0
 """How long a writer waits for another one; a batch is written in far less."""
@@ -66,3 +68,13 @@ def connect_to_read(path: Path, patience: float = BUSY_SECONDS) -> sqlite3.Conne
 def _is_refused(error: sqlite3.Error) -> bool:
     primary = error.sqlite_errorcode & 0xFF
     return primary in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
+
+def make_folder(library: Path) -> None:
+    """Make a library's folder where it is missing. Raises :class:`LibraryError`."""
+    try:
+        library.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LibraryError(
+            f"{library} can't be made ({error.strerror}): give another --library"
+        ) from error

@@ -17,6 +17,7 @@ from mcp_vlsearch.cache.connecting import (
     connect_to_read,
     file_of,
     log_ahead,
+    make_folder,
 )
 from mcp_vlsearch.cache.migrating import migrate
 from mcp_vlsearch.cache.tables import Tables
@@ -173,12 +174,7 @@ class Database:
                 )
             if not make:
                 return self._opened(_Session(None))
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LibraryError(
-                f"{self.path.parent} can't be made ({error.strerror}): give another --library"
-            ) from error
+        make_folder(self.path.parent)
         session = _Session(self.path, self._is_sealed())
         session.file, session.replaced = file_of(self.path), self._replaced
         self._opened(session)

@@ -1,5 +1,6 @@
 """What commands share: opening the library by flags, and showing results."""
 
+import json as jsonlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from shlex import quote
@@ -92,9 +93,14 @@ def print_json(
 ) -> None:
     """Write a result to stdout as JSON, and nothing else."""
     from pydantic import TypeAdapter
+    from pydantic_core import PydanticSerializationError
 
-    indent = None if on_a_line else 2
-    typer.echo(TypeAdapter(Any).dump_json(result, indent=indent, by_alias=True).decode())
+    indent, adapter = None if on_a_line else 2, TypeAdapter(Any)
+    try:
+        text = adapter.dump_json(result, indent=indent, by_alias=True).decode()
+    except PydanticSerializationError:  # a path whose bytes are no UTF-8; JSON has escapes for them
+        text = jsonlib.dumps(adapter.dump_python(result, mode="json", by_alias=True), indent=indent)
+    typer.echo(text)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -89,11 +89,13 @@ def server_arguments(
     Of a new one is told what it lacks. Paths are absolute: a client may start the server anywhere.
     Raises :class:`SettingsError`.
     """
+    from mcp_vlsearch.settings import absolute
+
     settings = settings_from(flags, environment)
     every = [*roots, *(settings.roots if environment.get(f"{_PREFIX}ROOTS") else ())]
     arguments = ["serve"]
     for root in every:
-        folder = root.expanduser().absolute()
+        folder = absolute(root)
         if not folder.exists():
             raise SettingsError(f"the root {folder} does not exist: give a folder that does")
         arguments += ["--root", str(folder)]

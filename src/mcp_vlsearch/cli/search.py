@@ -134,12 +134,13 @@ def filters_of(given: dict[str, Any]) -> "Filters":
     """Return the filters that options say. Raises :class:`UsageError` for what they can't be."""
     from pydantic import ValidationError
 
+    from mcp_vlsearch.settings import absolute
     from mcp_vlsearch.types import Filters
     from mcp_vlsearch.wording import in_words
 
     values = {name: value for name, value in given.items() if value is not None}
     if "folder" in values:
-        values["folder"] = str(values["folder"].expanduser().absolute())
+        values["folder"] = str(absolute(values["folder"]))
     if "near" in values:
         values["near"] = _near(values["near"])
     try:

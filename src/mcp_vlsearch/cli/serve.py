@@ -52,7 +52,9 @@ def served(flags: dict[str, Any], roots: list[Path] | None) -> "Settings":
     """Return settings with further roots, of what can be served; raises as its checks do."""
     settings = settings_from(flags)
     if roots:
-        every = (*settings.roots, *(folder.expanduser().absolute() for folder in roots))
+        from mcp_vlsearch.settings import absolute
+
+        every = (*settings.roots, *map(absolute, roots))
         settings = settings.model_copy(update={"roots": every})
     _check(settings)
     return settings

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from mcp_vlsearch.cache.connecting import make_folder
 from mcp_vlsearch.cache.database import Database
 from mcp_vlsearch.cache.fingerprints import Fingerprints, SpaceRecord
 from mcp_vlsearch.cache.phrasings import Phrasings
@@ -70,7 +71,7 @@ class Keeper:
 
         self._must_write()
         check_file(Path(file), report)  # before a library is made for nothing
-        self._settings.library.mkdir(parents=True, exist_ok=True)
+        make_folder(self._settings.library)
         with writer_lock(self._settings.library, report):
             done = import_vectors(self._database, Path(file), replace, report)
             if not is_pinned(self._settings.library) and not any(

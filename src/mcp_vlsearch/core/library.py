@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from mcp_vlsearch.cache.connecting import make_folder
 from mcp_vlsearch.cache.fingerprints import Fingerprints
 from mcp_vlsearch.contracts import Encoder
 from mcp_vlsearch.core.forgetting import forget, forget_failed, unknown_files
@@ -84,7 +85,7 @@ class Library(LibraryReader):
         begun(
             lambda: seen(nothing_done(self._catalog.counts().images), self._catalog, self._fence())
         )
-        self.settings.library.mkdir(parents=True, exist_ok=True)
+        make_folder(self.settings.library)
         with stages("loading"):
             self._encoder.known(report)  # so that the lock is not held meanwhile
         with writer_lock(self.settings.library, report):

@@ -22,6 +22,7 @@ from mcp_vlsearch.types import (
     SpaceStatus,
 )
 from mcp_vlsearch.version import VERSION
+from mcp_vlsearch.wording import showable
 
 __all__ = ["overview", "seen"]
 
@@ -46,7 +47,7 @@ def overview(
     counts = catalog.counts(visible)
     spaces = tell_spaces(settings, database, opened, visible)
     return LibraryStatus(
-        library=str(settings.library),
+        library=showable(str(settings.library)),
         roots=[
             RootStatus(path=folder, online=roots.online(folder), files=catalog.file_count(folder))
             for folder in roots.folders

@@ -31,6 +31,9 @@ _KEPT_SECONDS: Final = 300.0
 _MOST: Final = 64
 """Runs at a time: more than that, mostly left by those who began them, would only hold each other
 up."""
+_MOST_LONG: Final = 32
+"""Long runs beside them: those that wait for a writer, minutes maybe, are no reason to refuse a
+search."""
 
 
 class Index(Protocol):
@@ -80,19 +83,20 @@ class Runs:
         *,
         keep: bool = True,
         changes: bool = False,
+        is_long: bool = False,
     ) -> T:
         """Do some work, or wait for that which is about the same; return its result.
 
         Work that ``changes`` the library ends what reading found before: nobody joins that any
         more. Results that nobody fetched are given to the next who asks if they are to be kept; so
         are errors. Raises :class:`StillRunning` after so many seconds, and
-        :class:`LibraryBusyError` where too much goes on already. If ``report`` raises and nobody
-        else waits, the work stops at its next report.
+        :class:`LibraryBusyError` where too much goes on already; work that ``is_long`` is counted
+        apart. If ``report`` raises and nobody else waits, the work stops at its next report.
         """
         with self._turn:
             run = self._current(about, keep)
             if run is None:
-                run = self._runs[about] = self._new(changes)
+                run = self._runs[about] = self._new(changes, is_long)
                 run.start(work, self._ended)
             run.callers.append(report)
         try:
@@ -132,7 +136,7 @@ class Runs:
         try:
             # What was forced must not be forced anew by asking how it ended. Else there may be new
             # files since, and to look again costs one walk.
-            return self.join(about, work, report, seconds, keep=force, changes=True)
+            return self.join(about, work, report, seconds, keep=force, changes=True, is_long=True)
         except StillRunning as still:
             step = (
                 f"still under way ({still.run.latest.message}): it goes on by itself; call again "
@@ -146,6 +150,13 @@ class Runs:
         with self._turn:
             for run in self._active:
                 run.stop()
+
+    def stop_long(self) -> None:
+        """Stop as :meth:`stop` those that won't end within the seconds that a server has left."""
+        with self._turn:
+            for run in self._active:
+                if run.is_long:
+                    run.stop()
 
     def _current(self, about: Hashable, keep: bool) -> "Run[Any] | None":
         """Return the run to join, if there is one, and forget results that are of no use."""
@@ -169,12 +180,13 @@ class Runs:
             if number >= _KEPT or self._clock() - waiting[about] > _KEPT_SECONDS:
                 del self._runs[about]
 
-    def _new(self, changes: bool) -> "Run[Any]":
-        if len(self._active) >= _MOST:
+    def _new(self, changes: bool, is_long: bool) -> "Run[Any]":
+        most = _MOST_LONG if is_long else _MOST
+        if sum(run.is_long == is_long for run in self._active) >= most:
             raise LibraryBusyError(
-                f"{_MOST} calls are under way: wait until one has ended, then call again"
+                f"{most} calls are under way: wait until one has ended, then call again"
             )
-        run: Run[Any] = Run(changes, self._changes)
+        run: Run[Any] = Run(changes, self._changes, is_long)
         self._active.add(run)
         return run
 
@@ -194,12 +206,15 @@ class Run(Generic[T]):
     counts the changes of the library that it saw, ``ended_at`` is the time of its end.
     """
 
-    def __init__(self, changes: bool = False, began_at_change: int = 0) -> None:
+    def __init__(
+        self, changes: bool = False, began_at_change: int = 0, is_long: bool = False
+    ) -> None:
         self.over = threading.Event()
         self.callers: list[ProgressCallback] = []
         self.latest = NO_NEWS
         self.so_far: SoFar = nothing_done
         self.changes = changes
+        self.is_long = is_long
         self.began_at_change = began_at_change
         self.ended_at: float | None = None
         self._stopped = threading.Event()

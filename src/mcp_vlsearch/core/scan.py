@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from mcp_vlsearch.core.parted import parted_suffixes
 from mcp_vlsearch.core.places import is_below, place_of
+from mcp_vlsearch.wording import showable
 
 __all__ = ["PICTURE_SUFFIXES", "Files", "Scan", "ScannedFile", "is_passed_by", "is_picture"]
 
@@ -231,14 +232,14 @@ class Scan:
         try:
             name.encode()
         except UnicodeEncodeError:
-            self.failures.append((_showable(start + name), _NO_TEXT))
+            self.failures.append((showable(start + name), _NO_TEXT))
             return False
         return True
 
     def _unreadable(self, path: str, error: OSError) -> None:
         reason = f"{error.strerror or error}; check its permissions and drive"
         why = _ADVICE.get(error.errno or 0, reason)
-        self.unreadable.append((_showable(path), f"can't be read: {why}"))
+        self.unreadable.append((showable(path), f"can't be read: {why}"))
 
     def _keep_reporting(self, listed: int) -> None:
         now = time.monotonic()
@@ -301,7 +302,3 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
         return True
     # Windows' junctions lead elsewhere, too, but are not called symbolic links.
     return sys.platform == "win32" and bool(entry.stat(follow_symlinks=False).st_reparse_tag)
-
-
-def _showable(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()

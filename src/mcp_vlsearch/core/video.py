@@ -33,6 +33,8 @@ LOOK_SECONDS: Final = 60.0
 FRAME_SECONDS: Final = 20.0
 """Longest time for finding one frame again."""
 MAX_FRAME_PIXELS: Final = 100_000_000
+_EDGES: Final = 64 * 2**16
+"""Pixels that a decoder may add, so that rows begin at round addresses."""
 
 _PREFIX: Final = "t="
 _DEMUXERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,asf,ogg,flv"
@@ -77,6 +79,8 @@ class VideoFile:
             self._container = av.open(
                 file,
                 "r",
+                # A little is decoded here already. Not less, so that larger ones are told as such.
+                options={"max_pixels": str(4 * MAX_FRAME_PIXELS)},
                 container_options={"format_whitelist": _DEMUXERS},
                 metadata_errors="replace",
                 io_open=_refuse,
@@ -87,6 +91,8 @@ class VideoFile:
             self.close()
             raise
         self._stream.codec_context.thread_count = 1  # several files are read at once
+        # What the codec says may be more than what the container does. It counts with edges.
+        self._stream.codec_context.options |= {"max_pixels": str(MAX_FRAME_PIXELS + _EDGES)}
         self._base: Fraction = self._stream.time_base or Fraction(1, av.time_base)
         self._start = float((self._stream.start_time or 0) * self._base)
 
@@ -108,6 +114,7 @@ class VideoFile:
             is_turned = turn in (90, 270)
             shape = self._stream.sample_aspect_ratio or 1  # pixels of old cameras are not square
             seen = max(1, round(frame.width * shape)), frame.height
+            _check_size(*seen)
             size = seen[::-1] if is_turned else seen
             target = target_size(*size) if target_size else size
             image = _rgb(frame, target[::-1] if is_turned else target, "BICUBIC")
@@ -129,11 +136,7 @@ class VideoFile:
                 "the file has no moving pictures, or they are of an unknown kind: export it as MP4"
             )
         stream = streams[0]
-        if stream.width * stream.height > MAX_FRAME_PIXELS:
-            raise ImageError(
-                f"a frame has {stream.width * stream.height / 1e6:.0f} megapixels, the limit is "
-                f"{MAX_FRAME_PIXELS / 1e6:.0f}: export it smaller"
-            )
+        _check_size(stream.width, stream.height)
         return stream
 
     def _seconds(self) -> float:
@@ -199,6 +202,7 @@ class VideoFile:
                     return
                 continue
             for frame in frames:
+                _check_size(frame.width, frame.height)
                 if frame.pts is not None:
                     yield float(frame.pts * frame.time_base) - self._start, frame
             if time.monotonic() > until:
@@ -218,6 +222,14 @@ class VideoFile:
             latitude,
             longitude,
             part=part,
+        )
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_FRAME_PIXELS:
+        raise ImageError(
+            f"a frame has {width * height / 1e6:.0f} megapixels, the limit is "
+            f"{MAX_FRAME_PIXELS / 1e6:.0f}: export it smaller"
         )
 
 

@@ -4,6 +4,7 @@ Plain ASGI, for any server of ours. Who may come in is up to
 :class:`mcp_vlsearch.server.listening.BearerToken`.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import anyio
@@ -13,8 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_vlsearch.server.listening import LOCAL_NAMES, bracketed
 
-__all__ = ["Bounded", "KnownHosts"]
+__all__ = ["AT_ONCE", "BODY_SECONDS", "Bounded", "KnownHosts", "replayed"]
 
+BODY_SECONDS: Final = 60.0
+"""What a server gives a client, from the end of a request's headers to that of its body."""
+AT_ONCE: Final = 2_000
+"""Requests under way in a server, those that wait for their turn and open event streams too."""
 _ALL_ADDRESSES: Final = ("", "0.0.0.0", "::")
 
 
@@ -56,13 +61,19 @@ class KnownHosts:
 class Bounded:
     """Bounds what requests may cost before anybody has looked at them.
 
-    A body has at most ``most_bytes`` (413, told before more is read) and comes within ``seconds``
-    (408). At most ``at_once`` requests are under way, and hold at most ``held_bytes`` of bodies
-    together (503, to be sent again). The application gets each body whole.
+    A body has at most ``most_bytes`` of what is asked for (413, told before more is read) and comes
+    within ``seconds`` (408). At most ``at_once`` requests are under way, and hold at most
+    ``held_bytes`` of bodies together (503, to be sent again). The application gets each body whole.
     """
 
     def __init__(
-        self, app: ASGIApp, *, most_bytes: int, seconds: float, at_once: int, held_bytes: int
+        self,
+        app: ASGIApp,
+        *,
+        most_bytes: Callable[[Scope], int],
+        held_bytes: int,
+        seconds: float = BODY_SECONDS,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._app = app
         self._most_bytes = most_bytes
@@ -88,28 +99,30 @@ class Bounded:
             self._held -= len(body)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, body: bytearray) -> None:
-        if _told_length(scope) > self._most_bytes:
-            return await _refuse(413, self._too_large(), scope, send)
+        most = self._most_bytes(scope)
+        too_large = f"the body is larger than {most} bytes: give a smaller picture"
+        if _told_length(scope) > most:
+            return await _refuse(413, too_large, scope, send)
         with anyio.move_on_after(self._seconds) as limit:
-            status = await self._read(receive, body)
+            status = await self._read(receive, body, most)
         if limit.cancelled_caught:
             return await _refuse(408, f"the body took more than {self._seconds:g} s", scope, send)
         if status == 413:
-            return await _refuse(413, self._too_large(), scope, send)
+            return await _refuse(413, too_large, scope, send)
         if status == 503:
             return await _refuse(503, "too many large requests: send it again", scope, send)
         if status is None:  # the client has gone
             return None
-        return await self._app(scope, _replayed(body, receive), send)
+        return await self._app(scope, replayed(bytes(body), receive), send)
 
-    async def _read(self, receive: Receive, body: bytearray) -> int | None:
+    async def _read(self, receive: Receive, body: bytearray, most: int) -> int | None:
         """Read a body; return 200, 413 or 503, or None if the client went away."""
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             chunk: bytes = message.get("body", b"")
-            if len(body) + len(chunk) > self._most_bytes:
+            if len(body) + len(chunk) > most:
                 return 413
             if self._held + len(chunk) > self._held_bytes:
                 return 503
@@ -118,19 +131,16 @@ class Bounded:
             if not message.get("more_body", False):
                 return 200
 
-    def _too_large(self) -> str:
-        return f"the body is larger than {self._most_bytes} bytes"
-
 
 def _told_length(scope: Scope) -> int:
     told = Headers(scope=scope).get("content-length", "0")
     return int(told) if told.isdecimal() else 0
 
 
-def _replayed(body: bytearray, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
     """Return a ``receive`` that gives a body that was read, and then what comes after it."""
     waiting: list[Message] = [
-        {"type": "http.request", "body": bytes(body), "more_body": False},
+        {"type": "http.request", "body": body, "more_body": False},
     ]
 
     async def replay() -> Message:

@@ -37,10 +37,6 @@ logger = logging.getLogger(__name__)
 
 _PATH: Final = "/mcp"
 _MAX_BODY: Final = MAX_BASE64 + 2**20
-_BODY_SECONDS: Final = 60.0
-"""From the end of a request's headers to that of its body."""
-_AT_ONCE: Final = 2_000
-"""Requests under way, those that wait for their turn and open event streams among them."""
 _HELD_BYTES: Final = 4 * _MAX_BODY
 """Bodies of requests under way, together."""
 _NO_SECOND_FENCE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -61,7 +57,7 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
         say(f"serving MCP at http://{bracketed(host)}:{port}{_PATH}; Ctrl-C stops it")
         app = http_app(library, host, token)
         with in_background(library):
-            run(app, listening)
+            run(app, listening, ending=library.runs.stop_long)
         leave(grace=GRACE)  # the library still open, for the batch in flight
 
 
@@ -83,13 +79,5 @@ def http_app(library: Library, host: str, token: str | None) -> ASGIApp:
     )
     app = Numbered(app, registry, library.encoder_state)
     app = BearerToken(app, token, besides=(HEALTH,)) if token else app
-    return KnownHosts(
-        Bounded(
-            app,
-            most_bytes=_MAX_BODY,
-            seconds=_BODY_SECONDS,
-            at_once=_AT_ONCE,
-            held_bytes=_HELD_BYTES,
-        ),
-        host,
-    )
+    bounded = Bounded(app, most_bytes=lambda _: _MAX_BODY, held_bytes=_HELD_BYTES)
+    return KnownHosts(bounded, host)

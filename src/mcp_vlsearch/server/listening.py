@@ -2,11 +2,12 @@
 
 import hmac
 import ipaddress
+import logging
 import secrets
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -15,6 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_vlsearch.errors import ServerError
+from mcp_vlsearch.wording import shown
 
 __all__ = [
     "LOCAL_NAMES",
@@ -31,18 +33,29 @@ LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 _KEPT: Final = 30
 """Seconds that a connection stays open for the next request: longer than clients keep theirs, which
 is mostly five. Else one sends a request over it while it is closed here, and loses it."""
+_DESCRIPTORS: Final = 4_096
+"""Open files and connections of a server: systems begin with 1,024 or 256, and a connection that
+finds none left waits for others to end."""
 _GRACE: Final = 3
 """Seconds that open connections get at shutdown."""
 
 
-def run(app: ASGIApp, listening: socket.socket) -> None:
+def run(app: ASGIApp, listening: socket.socket, ending: Callable[[], None] = lambda: None) -> None:
     """Serve an application on a listening socket until SIGINT or SIGTERM.
 
-    Then no connection is taken any more, and what is under way gets some seconds to be answered.
+    Then ``ending`` is called, no connection is taken any more, and what is under way gets some
+    seconds to be answered.
     """
     import uvicorn  # not needed over stdio, where start-up time counts
 
     from mcp_vlsearch.server.patience import PatientProtocol
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            ending()
+            # Tracebacks of what is cut off tell nobody anything: a call's own line says that it is.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app,
@@ -53,9 +66,23 @@ def run(app: ASGIApp, listening: socket.socket) -> None:
         timeout_keep_alive=_KEPT,
         timeout_graceful_shutdown=_GRACE,
     )
+    _take_descriptors()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
+
+
+def _take_descriptors() -> None:
+    """Let this process have as many open files as it may need, if the system lets it."""
+    if sys.platform == "win32":  # which has no such limit
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class BearerToken:
@@ -98,6 +125,8 @@ def is_loopback(host: str) -> bool:
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raises :class:`ServerError`."""
+    if not _can_be_asked_for(host):
+        raise ServerError(f"{shown(repr(host))} is no address: choose another --host")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
@@ -110,6 +139,14 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(
             f"can't listen on {bracketed(host)}:{port} ({reason}): choose another --host or --port"
         ) from error
+
+
+def _can_be_asked_for(host: str) -> bool:
+    try:
+        host.encode("idna")  # as sockets do
+    except UnicodeError:
+        return False
+    return "\0" not in host
 
 
 def new_token() -> str:

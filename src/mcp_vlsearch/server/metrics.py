@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from anyio import CapacityLimiter
-from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 from prometheus_client import (
     CollectorRegistry,
@@ -23,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mcp_vlsearch.core.encoding import Encoded
 from mcp_vlsearch.errors import VLSearchError
 from mcp_vlsearch.server.calls import Outcome
+from mcp_vlsearch.tools._threads import Threads
 from mcp_vlsearch.types import EncoderState, LibraryStatus
 
 __all__ = [
@@ -40,8 +39,8 @@ __all__ = [
 METRICS: Final = "/metrics"
 HEALTH: Final = "/healthz"
 
-_THREADS: Final = 2
-_LIMITER: Final[RunVar[CapacityLimiter | None]] = RunVar("threads for numbers", None)
+_THREADS: Final = Threads("numbers", 2)
+"""Of its own: calls that wait may take all of theirs."""
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
 
@@ -150,7 +149,7 @@ class Numbered:
 
 async def scraped(registry: CollectorRegistry) -> Response:
     """Return the answer of ``/metrics``."""
-    text = await run_sync(generate_latest, registry, limiter=_own_threads())
+    text = await run_sync(generate_latest, registry, limiter=_THREADS.limiter())
     return Response(text, headers=Headers({"content-type": _TYPE}))
 
 
@@ -159,18 +158,9 @@ async def health(state: Callable[[], EncoderState]) -> Response:
 
     A model that nobody has needed yet is no reason against it.
     """
-    now = await run_sync(state, limiter=_own_threads())
+    now = await run_sync(state, limiter=_THREADS.limiter())
     word = now if now in ("loading", "failed") else "ok"
     return PlainTextResponse(word + "\n", 200 if word == "ok" else 503)
-
-
-def _own_threads() -> CapacityLimiter:
-    """Return the limit of threads that answer here: calls that wait take all of the usual ones."""
-    limiter = _LIMITER.get(None)
-    if limiter is None:
-        limiter = CapacityLimiter(_THREADS)
-        _LIMITER.set(limiter)
-    return limiter
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -1,11 +1,13 @@
 """A folder of drawn scenes with their captions: the same seed always gives the same gallery."""
 
+import errno
 import json
 import multiprocessing
 import random
 import re
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -38,9 +40,9 @@ def draw_gallery(
 
     Each line of that file holds ``image``, ``caption`` (English) and ``caption_zh`` (Chinese), both
     in full. An earlier gallery in the folder is replaced; raises :class:`VLSearchError` if files of
-    somebody else have the names of the new one. ``advance`` is called with the number of
-    pictures drawn since the last call, and may raise to stop. With ``workers`` over 1 large
-    galleries are drawn in that many processes.
+    somebody else have the names of the new one, or if nothing can be written there. ``advance`` is
+    called with the number of pictures drawn since the last call, and may raise to stop. With
+    ``workers`` over 1 large galleries are drawn in that many processes.
     """
     rng = random.Random(f"storybook {seed}")
     lines, tasks = [], []
@@ -56,15 +58,28 @@ def draw_gallery(
     earlier = _earlier(captions)
     if taken := sorted(name for name in names - earlier if (folder / name).exists()):
         raise VLSearchError(f"{folder} has a {taken[0]} that was not drawn here: {_ELSEWHERE}")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in earlier - names:
-        (folder / name).unlink(missing_ok=True)
-    # Before the pictures, so that those of a drawing that is stopped are known as ours.
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    captions.write_text(text, "utf-8", newline="\n")
-    for _ in _drawn(tasks, workers):
-        advance(1)
+    with _written_into(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in earlier - names:
+            (folder / name).unlink(missing_ok=True)
+        # Before the pictures, so that those of a drawing that is stopped are known as ours.
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        captions.write_text(text, "utf-8", newline="\n")
+        for _ in _drawn(tasks, workers):
+            advance(1)
     return captions
+
+
+@contextmanager
+def _written_into(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # which has a line of its own
+            raise
+        raise VLSearchError(
+            f"{folder} can't be written into ({error.strerror}): give another folder"
+        ) from error
 
 
 def _earlier(captions: Path) -> set[str]:

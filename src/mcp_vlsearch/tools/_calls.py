@@ -5,6 +5,7 @@ A call ends before clients give up. What it began goes on, and the same call joi
 
 import hashlib
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
@@ -19,8 +20,9 @@ from mcp_vlsearch.core.progress import NO_NEWS, Progress, ProgressCallback
 from mcp_vlsearch.core.runs import Run
 from mcp_vlsearch.errors import CancelledError, VLSearchError
 from mcp_vlsearch.tools._hints import hinted
+from mcp_vlsearch.tools._threads import LONG, SOON, Threads
 
-__all__ = ["Relay", "Rising", "call", "change", "waited"]
+__all__ = ["Relay", "Rising", "TimeLeft", "call", "change", "long_call", "waited"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,6 +34,8 @@ _HEARTBEAT: Final = 3.0
 """Seconds without news after which the last report is sent again: clients give up on silence."""
 _STEP: Final = 0.001
 """What the progress number rises by when nothing was counted."""
+
+_now = time.monotonic
 
 
 async def call(
@@ -47,7 +51,18 @@ async def call(
     at once. Raises :class:`ToolError` in place of a :class:`VLSearchError`, and when a client might
     soon give up: then the work goes on for the next call.
     """
-    return await _joined(ctx, library, method, args, kwargs, changes=False)
+    return await _joined(ctx, library, method, args, kwargs, SOON)
+
+
+async def long_call(
+    ctx: Context,
+    library: Library,
+    method: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Call as :func:`call` does a method that goes through the whole library."""
+    return await _joined(ctx, library, method, args, kwargs, LONG)
 
 
 async def change(
@@ -58,7 +73,7 @@ async def change(
     **kwargs: P.kwargs,
 ) -> T:
     """Call as :func:`call` does a method that changes the library."""
-    return await _joined(ctx, library, method, args, kwargs, changes=True)
+    return await _joined(ctx, library, method, args, kwargs, LONG, changes=True)
 
 
 async def _joined(
@@ -67,9 +82,11 @@ async def _joined(
     method: Callable[..., T],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    threads: Threads,
     *,
-    changes: bool,
+    changes: bool = False,
 ) -> T:
+    left = TimeLeft(library)
     # A picture in base64 may be large, and is kept as long as its result is.
     about = method, hashlib.sha256(repr((args, sorted(kwargs.items()))).encode()).digest()
 
@@ -79,14 +96,27 @@ async def _joined(
     return await waited(
         ctx,
         lambda report: library.runs.join(
-            about, work, report, library.settings.call_seconds, changes=changes
+            about, work, report, left(), changes=changes, is_long=threads is LONG
         ),
+        threads,
     )
 
 
-async def waited(ctx: Context, work: Callable[[ProgressCallback], T]) -> T:
+class TimeLeft:
+    """Seconds until a call, made now, has to be answered: waiting for a thread counts."""
+
+    def __init__(self, library: Library) -> None:
+        self._until = _now() + library.settings.call_seconds
+
+    def __call__(self) -> float:
+        """Return the seconds, 0 at least."""
+        return max(0.0, self._until - _now())
+
+
+async def waited(ctx: Context, work: Callable[[ProgressCallback], T], threads: Threads) -> T:
     """Run blocking ``work`` in a thread, with a callback for its progress, and return its result.
 
+    While others have all of these ``threads`` it waits for one; who came first has the first.
     When the tool call is cancelled, it ends at once and the work at its next report, between
     batches. Raises :class:`ToolError` in place of a :class:`VLSearchError`.
     """
@@ -96,7 +126,7 @@ async def waited(ctx: Context, work: Callable[[ProgressCallback], T]) -> T:
         group.start_soon(relay.forward, ctx.report_progress)
         try:
             result = await anyio.to_thread.run_sync(
-                partial(work, relay.report), abandon_on_cancel=True
+                partial(work, relay.report), abandon_on_cancel=True, limiter=threads.limiter()
             )
         except Exception as error:  # out of the task group it would come wrapped
             failure = error

@@ -7,7 +7,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.tools._calls import call
+from mcp_vlsearch.tools._calls import long_call
 from mcp_vlsearch.tools._parameters import NO_FILTERS, READS, FiltersParameter
 from mcp_vlsearch.types.copies import DuplicateReport
 
@@ -37,7 +37,7 @@ def register(server: MCPServer, library: Library) -> None:
             int, Field(ge=1, le=100, description="How many groups to list at most.")
         ] = 50,
     ) -> DuplicateReport:
-        return await call(
+        return await long_call(
             ctx,
             library,
             library.duplicates,

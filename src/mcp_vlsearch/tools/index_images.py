@@ -8,8 +8,9 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from mcp_vlsearch.core.library import Library
-from mcp_vlsearch.tools._calls import waited
+from mcp_vlsearch.tools._calls import TimeLeft, waited
 from mcp_vlsearch.tools._parameters import Paths
+from mcp_vlsearch.tools._threads import LONG
 from mcp_vlsearch.types import IndexReport
 
 __all__ = ["register"]
@@ -52,6 +53,7 @@ def register(server: MCPServer, library: Library) -> None:
             bool, Field(description="Encode everything again; only needed after a fault.")
         ] = False,
     ) -> IndexReport:
+        left = TimeLeft(library)
         return await waited(
             ctx,
             lambda report: library.runs.index(
@@ -59,6 +61,7 @@ def register(server: MCPServer, library: Library) -> None:
                 recursive=recursive,
                 force=force,
                 report=report,
-                seconds=library.settings.call_seconds,
+                seconds=left(),
             ),
+            LONG,
         )

@@ -6,6 +6,7 @@ from mcp.server.mcpserver import Context
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.tools._calls import waited
 from mcp_vlsearch.tools._parameters import READS
+from mcp_vlsearch.tools._threads import STATUS
 from mcp_vlsearch.types import LibraryStatus
 
 __all__ = ["register"]
@@ -22,4 +23,4 @@ def register(server: MCPServer, library: Library) -> None:
 
     @server.tool(title="Library status", description=DESCRIPTION, annotations=READS)
     async def library_status(ctx: Context) -> LibraryStatus:
-        return await waited(ctx, lambda _: library.status())
+        return await waited(ctx, lambda _: library.status(), STATUS)

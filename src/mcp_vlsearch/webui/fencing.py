@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_vlsearch.core.picture import MAX_BASE64
+from mcp_vlsearch.server.guards import Bounded, replayed
 from mcp_vlsearch.server.listening import LOCAL_NAMES, bracketed
 
 __all__ = ["MAX_UPLOAD", "Fence", "new_token"]
@@ -25,6 +26,8 @@ MAX_UPLOAD: Final = MAX_BASE64 // 4 * 3
 _MAX_FORM: Final = MAX_UPLOAD + 2**16
 _MAX_CALL: Final = 2**20
 """Bytes of any other request's body."""
+_HELD_BYTES: Final = 4 * _MAX_FORM
+"""Bodies of requests under way, together."""
 
 _UPLOAD: Final = "/gradio_api/upload"
 _PAGE: Final = "/"
@@ -60,12 +63,14 @@ class Fence:
 
     Foreign Host and Origin headers are refused, by which a web page elsewhere could reach a server
     on this machine. With a token, a request must carry it: as bearer, as the cookie that the page's
-    first visit gets, or once in the page's address. Bodies are bounded, and name no file but those
-    in ``cache``, where Gradio keeps what was uploaded.
+    first visit gets, or once in the page's address. Then it is bounded in size, time and number,
+    and names no file but those in ``cache``, where Gradio keeps what was uploaded.
     """
 
     def __init__(self, app: ASGIApp, host: str, token: str | None, cache: Path) -> None:
         self._app = app
+        # Only those who may ask are given time and memory, so nobody else can take them away.
+        self._bounded = Bounded(self._checked, most_bytes=_most_bytes, held_bytes=_HELD_BYTES)
         self._token = token
         self._cache = os.path.realpath(cache)
         is_open = host in ("", "0.0.0.0", "::")  # its names can't be known; the token keeps it
@@ -86,12 +91,8 @@ class Fence:
         answer = self._answer(scope)
         if answer is not None:
             await answer(scope, receive, send)
-        elif scope["method"] == "POST":
-            await self._checked(scope, receive, send)
-        elif scope["path"] == _PAGE:
-            await self._app(scope, receive, _cleaned(send))
         else:
-            await self._app(scope, receive, send)
+            await self._bounded(scope, receive, send)
 
     def _answer(self, scope: Scope) -> Response | None:
         """Return what is answered at once, if it is not the application's to answer."""
@@ -139,22 +140,18 @@ class Fence:
         return page
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a bounded body on; one that is no upload is looked through first."""
-        is_upload = scope["path"] == _UPLOAD
-        most = _MAX_FORM if is_upload else _MAX_CALL
-        length = Headers(scope=scope).get("content-length", "")
-        if is_upload and length.isdecimal() and int(length) <= most:
-            await self._app(scope, receive, send)  # streamed: the server reads no more than that
+        """Hand a request on that has come whole; a call of the page is looked through first."""
+        if scope["path"] == _PAGE:
+            await self._app(scope, receive, _cleaned(send))
             return
-        body = await _read(receive, most)
-        if body is None:
-            refusal = _refusal(413, f"more than {most // 2**20} MiB: give a smaller picture")
-        elif not is_upload and self._names_other_files(body):
-            refusal = _refusal(403, "files of this machine are not opened: upload the picture")
-        else:
-            await self._app(scope, _replayed(body, receive), send)
-            return
-        await refusal(scope, receive, send)
+        if scope["method"] == "POST" and scope["path"] != _UPLOAD:
+            body = (await receive())["body"]
+            if self._names_other_files(body):
+                refusal = _refusal(403, "files of this machine are not opened: upload the picture")
+                await refusal(scope, receive, send)
+                return
+            receive = replayed(body, receive)
+        await self._app(scope, receive, send)
 
     def _names_other_files(self, body: bytes) -> bool:
         """Say whether a call names a file that was not uploaded: Gradio would copy it here."""
@@ -180,36 +177,16 @@ class Fence:
         return os.path.realpath(path).startswith(self._cache + os.sep)
 
 
+def _most_bytes(scope: Scope) -> int:
+    return _MAX_FORM if scope["path"] == _UPLOAD else _MAX_CALL
+
+
 def _same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
 def _refusal(status: int, text: str) -> PlainTextResponse:
     return PlainTextResponse(text + "\n", status_code=status)
-
-
-async def _read(receive: Receive, most: int) -> bytes | None:
-    """Return a request's body, or None if it is larger."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if len(body) > most:
-            return None
-        if not message.get("more_body"):
-            return bytes(body)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Return what gives a body that was read, and then what comes after it."""
-    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Message:
-        return first.pop() if first else await receive()
-
-    return again
 
 
 def _with_headers(send: Send) -> Send:
