@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -351,8 +352,24 @@ def test_a_request_too_large_is_refused_before_it_is_read_whole(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcp_vlsearch.server.encoder._MAX_BODY", 1000)
-    response = post(serve(), {"model": "colours", "input": "r" * 2000})
+    url = serve()
+    response = post(url, {"model": "colours", "input": "r" * 2000})
     assert response.status_code == 413
+    assert "larger than 1000 bytes" in response.text
+
+
+def test_bodies_that_stall_or_fill_the_memory_are_given_up(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp_vlsearch.server.encoder._BODY_SECONDS", 0.2)
+    port = int(serve().rsplit(":", 1)[1])
+    head = "POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as slow:
+        slow.sendall(head.encode() + b"{")
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+    monkeypatch.setattr("mcp_vlsearch.server.encoder._HELD_BODIES", 0)
+    response = post(serve(), {"model": "colours", "input": "red"})
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
 
 
 def test_the_token_is_asked_for_everywhere(serve: Serve) -> None:

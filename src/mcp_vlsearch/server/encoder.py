@@ -40,6 +40,7 @@ from mcp_vlsearch.server.embedding_requests import (
     read_explanation,
     read_request,
 )
+from mcp_vlsearch.server.guards import Bounded
 from mcp_vlsearch.server.listening import (
     LOCAL_NAMES,
     BearerToken,
@@ -63,6 +64,11 @@ from mcp_vlsearch.settings import Settings
 __all__ = ["encoder_app", "serve_encoder"]
 
 _MAX_BODY: Final = 32 * 2**20
+_HELD_BODIES: Final = 32
+"""As many of the largest bodies are in memory at once."""
+_BODY_SECONDS: Final = 300.0
+"""From the end of a request's headers to that of its body: pictures of a library over a slow line
+come many at a time."""
 _AT_ONCE: Final = 32
 """Requests of pictures, and as many of texts, that are under way; more of them wait unread."""
 _MAX_DIGITS: Final = len(str(MAX_DECODED_PIXELS))
@@ -123,7 +129,12 @@ def encoder_app(slot: EncoderSlot, settings: Settings, host: str, token: str | N
         Route(METRICS, _explained(host, metrics)),
         Route(HEALTH, _explained(host, healthz)),
     ]
-    app = Starlette(routes=routes)
+    app = Bounded(
+        Starlette(routes=routes),
+        most_bytes=lambda _: _MAX_BODY,
+        held_bytes=_HELD_BODIES * _MAX_BODY,
+        seconds=_BODY_SECONDS,
+    )
     return BearerToken(app, token, besides=(HEALTH,)) if token else app
 
 
@@ -140,7 +151,7 @@ class _Service:
 
     async def embeddings(self, http: HTTPRequest) -> Response:
         """Encode what the body asks for."""
-        request = read_request(await _body(http))
+        request = read_request(await http.body())
         if request.model != self._settings.model:
             raise QueryError(
                 f"there is no model {request.model!r} here: ask for {self._settings.model!r}"
@@ -158,7 +169,7 @@ class _Service:
 
     async def explain(self, http: HTTPRequest) -> Response:
         """Say which part of a picture matches a vector."""
-        picture, vector = read_explanation(await _body(http))
+        picture, vector = read_explanation(await http.body())
         heat = await run_sync(self._explain, picture, vector, limiter=self._texts)
         fingerprint = self._slot.known(silent).fingerprint
         rows, columns = heat.shape
@@ -242,19 +253,6 @@ def _side(http: HTTPRequest, name: str) -> int:
     return int(text)
 
 
-async def _body(http: HTTPRequest) -> bytes:
-    body = bytearray()
-    async for chunk in http.stream():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            raise _TooLargeError(f"the request has over {_MAX_BODY // 2**20} MiB: send less")
-    return bytes(body)
-
-
-class _TooLargeError(QueryError):
-    """The body is longer than is read."""
-
-
 def _explained(
     host: str, handle: Callable[[HTTPRequest], Awaitable[Response]]
 ) -> Callable[[HTTPRequest], Awaitable[Response]]:
@@ -265,8 +263,6 @@ def _explained(
             return _error(403, "requests of web pages and for other names are refused")
         try:
             return await handle(http)
-        except _TooLargeError as error:
-            return _error(413, str(error))
         except (QueryError, ImageError) as error:
             return _error(400, str(error))
         except (OutOfMemoryError, MemoryError) as error:
