@@ -31,7 +31,7 @@ FEWEST: Final = 20
 _LOWEST: Final = 0.05
 _MARGIN: Final = 0.7
 """How far look-alikes reach above their middle, in the way from there down to their lowest."""
-_COMMON: Final = 0.2
+_COMMON: Final = 0.1
 """The share of a composed query's look-alikes that stand out less than what is likely by that."""
 _HIGHEST: Final = 0.95
 _COMPOSED_MARGIN: Final = 1.5
