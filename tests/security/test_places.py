@@ -107,6 +107,17 @@ def test_a_command_takes_any_place_for_a_library_or_says_in_a_line_why_not(
     attack()
 
 
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+@pytest.mark.parametrize("place", ["new\nline", "n\udcff/x"])
+def test_a_server_logs_its_library_in_letters_on_a_line(
+    place: str, transport: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(monkeypatch, "serve")
+    run(["serve", f"--library={place}", f"--transport={transport}", "--port=0", *WORDS["serve"]])
+    (line,) = [told for told in caplog.messages if "the library is" in told]
+    assert line.encode().splitlines() == [line.encode()]
+
+
 @pytest.mark.parametrize("words", ["index", "cache import", "status", "status --json"])
 def test_each_place_is_tried(words: str, capfd: pytest.CaptureFixture[str]) -> None:
     name = words.removesuffix(" --json")

@@ -30,6 +30,7 @@ from mcp_vlsearch.server.metrics import (
 )
 from mcp_vlsearch.server.watching import in_background
 from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.wording import on_a_line
 
 __all__ = ["http_app", "serve_http"]
 
@@ -53,7 +54,7 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
     with listen(host, port) as listening, Library(settings) as library:
         token = settings.token or (None if is_loopback(host) else new_token())
         port = listening.getsockname()[1]
-        logger.info("the library is %s", settings.library)
+        logger.info("the library is %s", on_a_line(str(settings.library)))
         say(f"serving MCP at http://{bracketed(host)}:{port}{_PATH}; Ctrl-C stops it")
         app = http_app(library, host, token)
         with in_background(library):

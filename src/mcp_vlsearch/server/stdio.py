@@ -17,6 +17,7 @@ from mcp_vlsearch.leaving import leave
 from mcp_vlsearch.server.building import GRACE, build_server
 from mcp_vlsearch.server.watching import in_background
 from mcp_vlsearch.settings import Settings
+from mcp_vlsearch.wording import on_a_line
 
 __all__ = ["serve_stdio"]
 
@@ -36,7 +37,7 @@ def serve_stdio(settings: Settings) -> None:
     shares = settings.share == "auto" and settings.encoder != "remote"
     with Library(settings, SharedEncoder if shares else None) as library:
         server = build_server(library)
-        logger.info("serving MCP over stdio; the library is %s", settings.library)
+        logger.info("serving MCP over stdio; the library is %s", on_a_line(str(settings.library)))
         try:
             with in_background(library):
                 anyio.run(server.run_over_stdio, wire)

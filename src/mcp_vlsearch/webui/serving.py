@@ -15,6 +15,7 @@ from mcp_vlsearch.server.watching import in_background
 from mcp_vlsearch.settings import Settings
 from mcp_vlsearch.webui.fencing import new_token
 from mcp_vlsearch.webui.mounting import web_app
+from mcp_vlsearch.wording import on_a_line
 
 __all__ = ["serve"]
 
@@ -35,7 +36,7 @@ def serve(settings: Settings, host: str, port: int, is_opened: bool) -> None:
     with listen(host, port) as listening, Library(settings, make_encoder) as library:
         port = listening.getsockname()[1]
         address = f"http://{bracketed(host)}:{port}/"
-        logger.info("the library is %s", settings.library)
+        logger.info("the library is %s", on_a_line(str(settings.library)))
         token, is_new = settings.token or None, False  # an empty one is none
         if token is None and not is_loopback(host):
             token, is_new = new_token(), True
