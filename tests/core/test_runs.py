@@ -148,6 +148,20 @@ def test_at_the_end_all_runs_stop(runs: Runs, index: Index) -> None:
     assert index.stopped.wait(PATIENCE)
 
 
+def test_at_the_end_of_a_server_long_runs_stop_and_no_other_begins(
+    runs: Runs, index: Index, work: "Work"
+) -> None:
+    call(runs, seconds=0.01)
+    runs.end_long()
+    assert index.stopped.wait(PATIENCE)
+    for paths in ((), ("/other",)):
+        with pytest.raises(CancelledError, match="call again"):
+            runs.index(paths, recursive=True, force=False, report=silent, seconds=PATIENCE)
+    assert len(index.calls) == 1
+    work.go_on.set()
+    assert runs.join("a search", work, silent, PATIENCE) == "result 1"
+
+
 class Clock:
     """A clock that tests turn."""
 

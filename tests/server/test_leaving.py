@@ -100,12 +100,12 @@ def hang(tmp_path: Path, environment: dict[str, str]) -> Path:
     return pipe
 
 
-def index(server: Server) -> Answer:
-    """Call ``index_images`` and return what came of it, if only the end of the connection."""
+def answer_of(server: Server, tool: str, **arguments: str) -> Answer:
+    """Call a tool and return what came of it, if only the end of the connection."""
 
     async def called() -> Answer:
         async with Caller(Running(server.url, server.process.pid)) as caller:
-            return await caller.call("index_images")
+            return await caller.call(tool, **arguments)
 
     return asyncio.run(called())
 
@@ -114,7 +114,7 @@ def index(server: Server) -> Answer:
 def indexing(server: Server, hang: Path, library: Library) -> Iterator["Future[Answer]"]:
     """Let a server index, with two batches done and the third in flight until the block ends."""
     with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(index, server)
+        call = pool.submit(answer_of, server, "index_images")
         for done in (1, 2):
             hang.write_text("go on")
             while library.status().images < done:
@@ -128,6 +128,12 @@ def until_closed(server: Server) -> None:
     with suppress(httpx2.TransportError):
         while httpx2.get(server.url.replace("/mcp", "/healthz")):
             pass
+
+
+def watch(call: "Future[Answer]") -> None:
+    """Give a call time to be cut off: that is looked for twice a second."""
+    with suppress(TimeoutError):
+        call.result(0.8)
 
 
 def rest_of(server: Server) -> str:
@@ -145,12 +151,37 @@ def test_a_signal_while_a_server_indexes_finishes_the_batch_and_answers_the_call
     with indexing(server, hang, make_library(read_only=True)) as call:
         server.process.send_signal(signal.SIGTERM)
         until_closed(server)
+        watch(call)
     answer = call.result(PATIENCE)
     assert not answer.is_lost
     assert "what is done stays; call again to go on" in answer.why
     assert "ERROR" not in rest_of(server)
     report = make_library().index()
     assert (report.unchanged, report.encoded, report.total_images) == (3, 2, 5)
+
+
+@needs_posix
+def test_a_signal_while_a_search_waits_for_the_model_cuts_it_off_by_nothing(
+    start: Start, tmp_path: Path, environment: dict[str, str], make_library: MakeLibrary
+) -> None:
+    make_library().index()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    environment["FAKE_GATE"] = str(gate)
+    server = start()
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(answer_of, server, "search_by_text", query="red")
+        with gate.open("w"):
+            metrics = server.url.replace("/mcp", "/metrics")
+            while "vlsearch_calls_running 1.0" not in httpx2.get(metrics).text:
+                assert not call.done(), call.result()
+            server.process.send_signal(signal.SIGTERM)
+            until_closed(server)
+            watch(call)
+        answer = call.result(PATIENCE)
+    assert answer.result is not None, answer.why
+    assert answer.result["structuredContent"]["total_images"] == 5
+    assert "ERROR" not in rest_of(server)
 
 
 @needs_posix

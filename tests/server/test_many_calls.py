@@ -19,7 +19,7 @@ from mcp_vlsearch.server import build_server
 from mcp_vlsearch.server.building import LibraryServer
 from mcp_vlsearch.server.calls import Outcome
 from mcp_vlsearch.tools import _calls, index_images
-from mcp_vlsearch.tools._threads import Threads
+from mcp_vlsearch.tools.threads import Threads
 from mcp_vlsearch.types import IndexReport
 
 from .conftest import PATIENCE, MakeLibrary, Start

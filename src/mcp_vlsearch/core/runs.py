@@ -73,6 +73,7 @@ class Runs:
         self._runs: dict[Hashable, Run[Any]] = {}
         self._active: set[Run[Any]] = set()
         self._changes = 0
+        self._ends = False
 
     def join(
         self,
@@ -151,9 +152,13 @@ class Runs:
             for run in self._active:
                 run.stop()
 
-    def stop_long(self) -> None:
-        """Stop as :meth:`stop` those that won't end within the seconds that a server has left."""
+    def end_long(self) -> None:
+        """Stop those that won't end within the seconds that a server has left, and begin no more.
+
+        Who asks for one gets :class:`CancelledError`.
+        """
         with self._turn:
+            self._ends = True
             for run in self._active:
                 if run.is_long:
                     run.stop()
@@ -181,6 +186,8 @@ class Runs:
                 del self._runs[about]
 
     def _new(self, changes: bool, is_long: bool) -> "Run[Any]":
+        if is_long and self._ends:
+            raise CancelledError("the server ends: what is done stays; call again to go on")
         most = _MOST_LONG if is_long else _MOST
         if sum(run.is_long == is_long for run in self._active) >= most:
             raise LibraryBusyError(

@@ -58,7 +58,7 @@ def serve_http(settings: Settings, host: str = "127.0.0.1", port: int = 8765) ->
         say(f"serving MCP at http://{bracketed(host)}:{port}{_PATH}; Ctrl-C stops it")
         app = http_app(library, host, token)
         with in_background(library):
-            run(app, listening, ending=library.runs.stop_long)
+            run(app, listening, ending=library.runs.end_long)
         leave(grace=GRACE)  # the library still open, for the batch in flight
 
 

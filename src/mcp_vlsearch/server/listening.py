@@ -1,5 +1,6 @@
 """What HTTP servers share: a socket, a bearer token, and running until a signal."""
 
+import asyncio
 import hmac
 import ipaddress
 import logging
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+import anyio
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,6 +38,10 @@ is mostly five. Else one sends a request over it while it is closed here, and lo
 _DESCRIPTORS: Final = 4_096
 """Open files and connections of a server: systems begin with 1,024 or 256, and a connection that
 finds none left waits for others to end."""
+_LOOK: Final = 0.02
+"""Seconds between two looks at the end whether calls are under way."""
+_CUT_OFF: Final = ("Cancel %s running task", "ASGI callable returned without completing response")
+"""Of uvicorn."""
 _GRACE: Final = 3
 """Seconds that open connections get at shutdown."""
 
@@ -47,18 +53,31 @@ def run(app: ASGIApp, listening: socket.socket, ending: Callable[[], None] = lam
     seconds to be answered.
     """
     import uvicorn  # not needed over stdio, where start-up time counts
+    from sse_starlette.sse import AppStatus
 
     from mcp_vlsearch.server.patience import PatientProtocol
+
+    posts = _Posts(app)
+
+    async def drain() -> None:
+        """End the streams that only wait for news, once every call has its answer."""
+        while posts.under_way:
+            await anyio.sleep(_LOOK)
+        AppStatus.should_exit = True
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             ending()
-            # Tracebacks of what is cut off tell nobody anything: a call's own line says that it is.
-            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-            await super().shutdown(sockets)
+            logging.getLogger("uvicorn.error").addFilter(_is_news)
+            async with anyio.create_task_group() as group:
+                group.start_soon(drain)
+                await super().shutdown(sockets)
+                group.cancel_scope.cancel()
 
+    # By itself it ends all streams at a signal, those with an answer to come, too.
+    AppStatus.enable_automatic_graceful_drain = False
     config = uvicorn.Config(
-        app,
+        posts,
         http=PatientProtocol,
         log_config=None,
         log_level="warning",
@@ -70,6 +89,29 @@ def run(app: ASGIApp, listening: socket.socket, ending: Callable[[], None] = lam
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listening])
+
+
+class _Posts:
+    """Counts the calls that are under way: their answers, streams too, end with them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        is_call = scope["type"] == "http" and scope["method"] == "POST"
+        self.under_way += is_call
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.under_way -= is_call
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Say whether a line tells more than that a request was cut off at the end of the server."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, asyncio.CancelledError) or record.msg.startswith(_CUT_OFF))
 
 
 def _take_descriptors() -> None:

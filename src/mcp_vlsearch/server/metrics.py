@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mcp_vlsearch.core.encoding import Encoded
 from mcp_vlsearch.errors import VLSearchError
 from mcp_vlsearch.server.calls import Outcome
-from mcp_vlsearch.tools._threads import Threads
+from mcp_vlsearch.tools.threads import Threads
 from mcp_vlsearch.types import EncoderState, LibraryStatus
 
 __all__ = [

@@ -20,7 +20,7 @@ from mcp_vlsearch.core.progress import NO_NEWS, Progress, ProgressCallback
 from mcp_vlsearch.core.runs import Run
 from mcp_vlsearch.errors import CancelledError, VLSearchError
 from mcp_vlsearch.tools._hints import hinted
-from mcp_vlsearch.tools._threads import LONG, SOON, Threads
+from mcp_vlsearch.tools.threads import LONG, SOON, Threads
 
 __all__ = ["Relay", "Rising", "TimeLeft", "call", "change", "long_call", "waited"]
 
@@ -51,7 +51,7 @@ async def call(
     at once. Raises :class:`ToolError` in place of a :class:`VLSearchError`, and when a client might
     soon give up: then the work goes on for the next call.
     """
-    return await _joined(ctx, library, method, args, kwargs, SOON)
+    return await _joined(ctx, library, method, args, kwargs)
 
 
 async def long_call(
@@ -62,7 +62,7 @@ async def long_call(
     **kwargs: P.kwargs,
 ) -> T:
     """Call as :func:`call` does a method that goes through the whole library."""
-    return await _joined(ctx, library, method, args, kwargs, LONG)
+    return await _joined(ctx, library, method, args, kwargs, is_long=True)
 
 
 async def change(
@@ -73,7 +73,7 @@ async def change(
     **kwargs: P.kwargs,
 ) -> T:
     """Call as :func:`call` does a method that changes the library."""
-    return await _joined(ctx, library, method, args, kwargs, LONG, changes=True)
+    return await _joined(ctx, library, method, args, kwargs, is_long=True, changes=True)
 
 
 async def _joined(
@@ -82,8 +82,8 @@ async def _joined(
     method: Callable[..., T],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    threads: Threads,
     *,
+    is_long: bool = False,
     changes: bool = False,
 ) -> T:
     left = TimeLeft(library)
@@ -96,9 +96,9 @@ async def _joined(
     return await waited(
         ctx,
         lambda report: library.runs.join(
-            about, work, report, left(), changes=changes, is_long=threads is LONG
+            about, work, report, left(), changes=changes, is_long=is_long
         ),
-        threads,
+        LONG if is_long else SOON,
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.tools._calls import TimeLeft, waited
 from mcp_vlsearch.tools._parameters import Paths
-from mcp_vlsearch.tools._threads import LONG
+from mcp_vlsearch.tools.threads import LONG
 from mcp_vlsearch.types import IndexReport
 
 __all__ = ["register"]

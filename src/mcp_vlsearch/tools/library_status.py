@@ -6,7 +6,7 @@ from mcp.server.mcpserver import Context
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.tools._calls import waited
 from mcp_vlsearch.tools._parameters import READS
-from mcp_vlsearch.tools._threads import STATUS
+from mcp_vlsearch.tools.threads import STATUS
 from mcp_vlsearch.types import LibraryStatus
 
 __all__ = ["register"]
