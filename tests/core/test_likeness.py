@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mcp_vlsearch.core.likeness import FEWEST, Likeness, LookAlikes
-from mcp_vlsearch.core.relevance import Background
+from mcp_vlsearch.core.relevance import Background, judge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,8 +76,23 @@ def test_copies_of_pictures_are_no_look_alikes() -> None:
 
 def test_look_alikes_of_too_few_pictures_tell_nothing() -> None:
     few = LookAlikes(rows(0, FEWEST - 1), 19)
-    assert few.of_pictures == Likeness()
-    assert few.of_composed(few.rows[0], few.rows[1]) == Likeness()
+    assert few.of_pictures == Likeness(most=np.inf)
+    assert few.of_composed(few.rows[0], few.rows[1]) == few.of_pictures
+
+
+def test_a_library_of_copies_can_call_nothing_strong() -> None:
+    (one,) = rows(0, 1)
+    copies = one + rows(1, 60) * 0.05
+    copies /= np.linalg.norm(copies, axis=1, keepdims=True)
+    picture, query = composed(9)
+    alike = LookAlikes(copies, 60)
+    for found in (alike.of_pictures, alike.of_composed(query, picture)):
+        assert found.most == np.inf
+        background = Background.of(copies @ query, 60, found)
+        assert "strong" not in judge(np.sort(copies @ query)[::-1], background)
+    larger = LookAlikes(np.concatenate([copies, rows(2, 40)]), 10_000)
+    assert 0 < larger.of_pictures.most < np.inf
+    assert 0 < larger.of_composed(query, picture).most < np.inf
 
 
 def composed(seed: int, dim: int = 32) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":

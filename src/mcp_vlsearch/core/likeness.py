@@ -1,7 +1,7 @@
 """How far what a library has instead of the right picture stands out: its look-alikes.
 
 Each picture of a random sample is a query whose own picture is not there, and the nearest other one
-its look-alike (an empirical null, as in Efron 2004).
+its look-alike (an empirical null, as in Efron 2004). Of copies one counts.
 
 The look-alikes of a composed query are others: it asks for what no picture of the library is, so
 nothing comes as near, and part of what comes near is what it asks for. So there, each picture of
@@ -61,6 +61,10 @@ class Likeness:
     common: float = math.inf
 
 
+_UNKNOWN: Final = Likeness(most=math.inf)
+"""Of few pictures, or copies of few: they don't tell how far look-alikes go; nothing is strong."""
+
+
 class LookAlikes:
     """The look-alikes in a random sample of a library.
 
@@ -80,15 +84,15 @@ class LookAlikes:
         What they hardly reach is above their middle, by a part of the way down to their lowest:
         their own upper end may be copies that are a little apart.
         """
-        if len(self.rows) < FEWEST:
-            return Likeness()
-        above, half = _nearest(self._kin[:_ASKED], self._kin[:_ASKED])
+        if len(self._distinct) < FEWEST:
+            return _UNKNOWN
+        above, half = _nearest(self._kin[:_ASKED])
         usual = float(np.median(half))
         found = standing_out(above, half, usual)
         lowest, middle = np.quantile(found, (_LOWEST, 0.5))
 
         def of_part(at: slice) -> "Vectors":
-            above, half = _nearest(self._kin[at, at], self._kin[at, at])
+            above, half = _nearest(self._kin[at, at])
             return standing_out(above, half, float(np.median(half)))
 
         nearer = self._nearer(middle, of_part)
@@ -101,19 +105,19 @@ class LookAlikes:
         ``query`` and ``picture``, the given one alone, are unit vectors of shape (dim,). What these
         look-alikes hardly reach is above their highest, since no copies are among them.
         """
-        if len(self.rows) < FEWEST:
-            return Likeness()
+        if len(self._distinct) < FEWEST:
+            return _UNKNOWN
         usual = self.of_pictures.usual
         share = float(query @ picture)
         added = query - share * picture
         # As in Sample: BLAS would use all cores and, where they are busy, wait for each of them.
-        towards = np.einsum("ij,j->i", self.rows, added)
+        towards = np.einsum("ij,j->i", self._distinct, added)
         lengths = np.sqrt(share * share + 2 * share * towards + float(added @ added))
 
         def far(asked: slice, at: slice) -> "Vectors":
             kin = self._kin[asked, at]
             scores = (share * kin + towards[at]) / np.maximum(lengths[asked, None], 1e-6)
-            return standing_out(*_nearest(scores, kin), usual)
+            return standing_out(*_nearest(scores), usual)
 
         def of_part(at: slice) -> "Vectors":
             return far(slice(at.start, min(at.start + _COMPOSED // _PARTS, at.stop)), at)
@@ -125,24 +129,36 @@ class LookAlikes:
         return Likeness(float(lowest + nearer), float(most + nearer), usual, float(common + nearer))
 
     @cached_property
+    def _distinct(self) -> "Vectors":
+        """The sample's pictures without their copies, shape (n, dim)."""
+        kin = self.rows @ self.rows.T
+        is_first = np.ones(len(kin), bool)
+        for number in range(len(kin)):
+            if is_first[number]:
+                is_first[number + 1 :] &= kin[number, number + 1 :] < COPY
+        found: Vectors = self.rows[is_first]
+        return found
+
+    @cached_property
     def _kin(self) -> "Vectors":
-        """The cosines of the sample's pictures to each other, shape (n, n)."""
-        found: Vectors = self.rows @ self.rows.T
+        """The cosines of distinct pictures to each other, shape (n, n)."""
+        found: Vectors = self._distinct @ self._distinct.T
         return found
 
     @property
     def _few(self) -> float:
-        return 1 + _FEW / len(self.rows)
+        return 1 + _FEW / len(self._distinct)
 
     def _nearer(self, middle: float, of_part: "Callable[[slice], Vectors]") -> float:
         """Return how much farther look-alikes stand out in the library than in its sample."""
-        count = len(self.rows)
-        if self._images <= count:
+        count = len(self._distinct)
+        if self._images <= len(self.rows):
             return 0.0
         size = count // _PARTS
         parts = [slice(part * size, (part + 1) * size) for part in range(_PARTS)]
-        fewer = np.median(np.concatenate([of_part(part) for part in parts]))
-        return float(middle - fewer) * math.log(self._images / count) / math.log(_PARTS)
+        fewer = np.concatenate([of_part(part) for part in parts])
+        times = math.log(self._images / len(self.rows)) / math.log(_PARTS)
+        return float(middle - np.median(fewer)) * times
 
 
 def standing_out(above: "Vectors", half: "Vectors | float", usual: float) -> "Vectors":
@@ -157,14 +173,13 @@ def standing_out(above: "Vectors", half: "Vectors | float", usual: float) -> "Ve
     return found
 
 
-def _nearest(scores: "Vectors", kin: "Vectors") -> "tuple[Vectors, Vectors]":
+def _nearest(scores: "Vectors") -> "tuple[Vectors, Vectors]":
     """Return how far the nearest other picture scores above the middle, and the middle half.
 
     ``scores`` has a row for each of some pictures and a column for each of all, the same ones
-    first, ``kin`` their cosines to each other. Copies are no look-alikes.
+    first.
     """
     scores = scores.copy()
     np.fill_diagonal(scores, -1)
     low, middle, high = np.quantile(np.sort(scores, axis=1)[:, 1:], (0.25, 0.5, 0.75), axis=1)
-    nearest = np.where(kin < COPY, scores, -1).max(axis=1)
-    return nearest - middle, high - low
+    return scores.max(axis=1) - middle, high - low

@@ -167,6 +167,8 @@ def is_loopback(host: str) -> bool:
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raises :class:`ServerError`."""
+    if not host.strip():
+        raise ServerError("--host is empty: is a variable of the shell not set? Give an address")
     if not _can_be_asked_for(host):
         raise ServerError(f"{shown(repr(host))} is no address: choose another --host")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
