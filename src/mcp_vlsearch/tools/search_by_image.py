@@ -28,7 +28,8 @@ Give an `image_id` or `path` of an earlier hit to see more of its kind, or a pic
 base64. With `text` the picture is changed in thought ("the same place in snow", "but with two \
 cats"), and is no hit itself; without, it comes first if the library holds it.
 Hits come best first, with paths to give to the user; view_images shows them to you. Those of \
-"weak" relevance are probably not alike; but with `text`, look at the first ones all the same. \
+"weak" relevance are probably not alike; but with `text`, "likely" says little: look at the \
+first ones. \
 With `total_images` 0 nothing is indexed yet."""
 
 
