@@ -394,6 +394,24 @@ def test_web_pages_do_not_reach_the_encoder(serve: Serve) -> None:
     assert post(serve(host="0.0.0.0"), body, host="gpu.lan").status_code == 200
 
 
+@pytest.mark.parametrize("access", [None, "sesame"])
+@pytest.mark.parametrize(
+    "names",
+    ["Origin: http://evil.example\r\nHost: 127.0.0.1", "Host: evil.example"],
+    ids=["Origin", "Host"],
+)
+def test_web_pages_are_refused_before_their_bodies_have_come(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, names: str, access: str | None
+) -> None:
+    monkeypatch.setattr("mcp_vlsearch.server.encoder._BODY_SECONDS", 0.05)
+    port = int(serve(access=access).rsplit(":", 1)[1])
+    known = f"Authorization: Bearer {access}\r\nContent-Length: 100\r\n\r\n"
+    head = f"POST /v1/embeddings HTTP/1.1\r\n{names}\r\n{known}"
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as page:
+        page.sendall(head.encode() + b"{")
+        assert page.recv(100).startswith(b"HTTP/1.1 403")
+
+
 def test_a_server_that_runs_in_another_precision_than_the_library_is_refused(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
