@@ -135,6 +135,7 @@ def encoder_app(slot: EncoderSlot, settings: Settings, host: str, token: str | N
         most_bytes=lambda _: _MAX_BODY,
         held_bytes=_HELD_BODIES * _MAX_BODY,
         seconds=_BODY_SECONDS,
+        refusal=_refusal,
     )
     app = BearerToken(app, token, besides=(HEALTH,)) if token else app
     return _NoPages(app, host)
@@ -300,8 +301,13 @@ def _explained(
     return handled
 
 
-def _error(status: int, message: str, kind: str | None = None) -> Response:
+def _refusal(status: int, line: str) -> Response:
+    """Return what is answered to a request that :class:`Bounded` does not let in."""
+    return _error(status, line, again=status == 503)
+
+
+def _error(status: int, message: str, kind: str | None = None, *, again: bool = False) -> Response:
     kind = kind or ("invalid_request_error" if status < 500 else "server_error")
     content: dict[str, Any] = {"error": {"message": " ".join(message.split()), "type": kind}}
-    # the same request would fail again: OpenAI's clients and ours heed this header
-    return JSONResponse(content, status, headers={"x-should-retry": "false"})
+    # else the same request would fail again: OpenAI's clients and ours heed this header
+    return JSONResponse(content, status, headers=None if again else {"x-should-retry": "false"})
