@@ -5,6 +5,7 @@ Plain ASGI, for any server of ours. Who may come in is up to
 """
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Final
 
 import anyio
@@ -99,15 +100,15 @@ class Bounded:
             return await self._app(scope, receive, send)
         if self.under_way >= self._at_once:
             return await self._refuse(503, "too many requests at once: send it again", scope, send)
-        body = bytearray()
+        body = _Body()
         self.under_way += 1
         try:
             return await self._serve(scope, receive, send, body)
         finally:
             self.under_way -= 1
-            self._held -= len(body)
+            self._held -= body.length
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, body: bytearray) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, body: "_Body") -> None:
         most = self._most_bytes(scope)
         too_large = f"the body is larger than {most} bytes: send less"
         if _told_length(scope) > most:
@@ -123,21 +124,21 @@ class Bounded:
             return await self._refuse(503, "too many large requests: send it again", scope, send)
         if status is None:  # the client has gone
             return None
-        return await self._app(scope, replayed(bytes(body), receive), send)
+        return await self._app(scope, replayed(body.take(), receive), send)
 
-    async def _read(self, receive: Receive, body: bytearray, most: int) -> int | None:
+    async def _read(self, receive: Receive, body: "_Body", most: int) -> int | None:
         """Read a body; return 200, 413 or 503, or None if the client went away."""
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             chunk: bytes = message.get("body", b"")
-            if len(body) + len(chunk) > most:
+            if body.length + len(chunk) > most:
                 return 413
             if self._held + len(chunk) > self._held_bytes:
                 return 503
             self._held += len(chunk)
-            body += chunk
+            body.add(chunk)
             if not message.get("more_body", False):
                 return 200
 
@@ -146,6 +147,23 @@ class Bounded:
         if status == 503:
             response.headers["retry-after"] = "1"
         await _refuse(response, scope, send)
+
+
+class _Body:
+    """What has come of a body. Its length stays known after its bytes were handed on."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._come = BytesIO()
+
+    def add(self, chunk: bytes) -> None:
+        self._come.write(chunk)
+        self.length += len(chunk)
+
+    def take(self) -> bytes:
+        """Return the bytes, which are not copied for that, and keep none."""
+        come, self._come = self._come, BytesIO()
+        return come.getvalue()
 
 
 def _told_length(scope: Scope) -> int:
