@@ -36,6 +36,7 @@ from tests.core.conftest import paint
 from tests.core.mosaic import MosaicEncoder, vector_of
 from tests.encoders.tiny import photo, save_checkpoint
 from tests.http_servers import serving
+from tests.sockets import answer
 
 from .conftest import PATIENCE
 
@@ -355,7 +356,9 @@ def test_a_request_too_large_is_refused_before_it_is_read_whole(
     url = serve()
     response = post(url, {"model": "colours", "input": "r" * 2000})
     assert response.status_code == 413
-    assert "larger than 1000 bytes" in response.text
+    assert "larger than 1000 bytes: send less" in refusal(response)
+    assert response.json()["error"]["type"] == "invalid_request_error"
+    assert response.headers["x-should-retry"] == "false", "it would be as large again"
 
 
 def test_bodies_that_stall_or_fill_the_memory_are_given_up(
@@ -366,10 +369,27 @@ def test_bodies_that_stall_or_fill_the_memory_are_given_up(
     head = "POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=30) as slow:
         slow.sendall(head.encode() + b"{")
-        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+        told, _, content = answer(slow).partition(b"\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 408")
+    assert b"x-should-retry: false" in told
+    assert "the body took more than 0.2 s" in json.loads(content)["error"]["message"]
     monkeypatch.setattr("mcp_vlsearch.server.encoder._HELD_BODIES", 0)
     response = post(serve(), {"model": "colours", "input": "red"})
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert refusal(response) == "too many large requests: send it again"
+    assert response.json()["error"]["type"] == "server_error"
+
+
+def test_a_request_that_finds_no_room_is_sent_again_by_our_client(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("mcp_vlsearch.encoders.endpoint.pause", pauses.append)
+    monkeypatch.setattr("mcp_vlsearch.server.encoder._HELD_BODIES", 0)
+    with pytest.raises(EncoderError, match="answered 503: too many large requests"):
+        remote(serve()).encode_queries([Query("red")])
+    assert len(pauses) == 4
+    assert min(pauses) >= 1, "as Retry-After says"
 
 
 def test_the_token_is_asked_for_everywhere(serve: Serve) -> None:
@@ -392,6 +412,24 @@ def test_web_pages_do_not_reach_the_encoder(serve: Serve) -> None:
     assert post(url, body, host="evil.example").status_code == 403
     assert post(url, body, host="localhost:80").status_code == 200
     assert post(serve(host="0.0.0.0"), body, host="gpu.lan").status_code == 200
+
+
+@pytest.mark.parametrize("access", [None, "sesame"])
+@pytest.mark.parametrize(
+    "names",
+    ["Origin: http://evil.example\r\nHost: 127.0.0.1", "Host: evil.example"],
+    ids=["Origin", "Host"],
+)
+def test_web_pages_are_refused_before_their_bodies_have_come(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, names: str, access: str | None
+) -> None:
+    monkeypatch.setattr("mcp_vlsearch.server.encoder._BODY_SECONDS", 0.05)
+    port = int(serve(access=access).rsplit(":", 1)[1])
+    known = f"Authorization: Bearer {access}\r\nContent-Length: 100\r\n\r\n"
+    head = f"POST /v1/embeddings HTTP/1.1\r\n{names}\r\n{known}"
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as page:
+        page.sendall(head.encode() + b"{")
+        assert page.recv(100).startswith(b"HTTP/1.1 403")
 
 
 def test_a_server_that_runs_in_another_precision_than_the_library_is_refused(

@@ -6,15 +6,16 @@ import signal
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_vlsearch.server import http, patience
 from mcp_vlsearch.server.guards import Bounded, KnownHosts
@@ -152,6 +153,87 @@ def test_bodies_that_wait_together_are_bounded(serve: Serve) -> None:
         assert status_of(port, post("Content-Length: 400", bytes(400))) == 503
     until(lambda: bounded._held == 0)
     assert status_of(port, post("Content-Length: 400\r\nConnection: close", bytes(400))) == 200
+
+
+def test_a_body_is_in_memory_once_while_it_is_answered() -> None:
+    size, part = 2**23, 2**16
+    seen: list[int] = []
+
+    async def app(_: Scope, receive: Receive, __: Send) -> None:
+        message = await receive()
+        seen.extend([len(message["body"]), bounded._held, *tracemalloc.get_traced_memory()])
+
+    bounded = Bounded(app, most_bytes=lambda _: size, held_bytes=size)
+    tracemalloc.start()
+    try:
+        statuses_of(bounded, in_parts(*[part] * (size // part)))
+    finally:
+        tracemalloc.stop()
+    length, held, now, peak = seen
+    assert (length, held) == (size, size), "counted as long as it may be in use"
+    assert now <= peak < 1.5 * size
+
+
+async def gone() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def stalled() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("nothing sets it")
+
+
+async def failing(_: Scope, receive: Receive, __: Send) -> None:
+    await receive()
+    raise ValueError("broken")
+
+
+@pytest.mark.parametrize(
+    ("app", "sizes", "then", "expected"),
+    [
+        (Echo(), [300, 300], None, [200]),
+        (Echo(), [300, 300, 900], None, [413]),
+        (Echo(), [300, 300, 300], None, [503]),
+        (Echo(), [300], stalled, [408]),
+        (Echo(), [300], gone, []),
+        (failing, [300, 300], None, []),
+    ],
+    ids=["answered", "too large", "no room", "too slow", "gone", "failed"],
+)
+def test_no_request_leaves_its_body_counted(
+    app: ASGIApp, sizes: list[int], then: Receive | None, expected: list[int]
+) -> None:
+    bounded = Bounded(app, **{**LIMITS, "held_bytes": 800, "seconds": 0.02})
+    assert statuses_of(bounded, in_parts(*sizes, then=then)) == expected
+    assert (bounded._held, bounded.under_way) == (0, 0)
+
+
+def in_parts(*sizes: int, then: Receive | None = None) -> Receive:
+    """Return a ``receive`` that gives a body in parts, made when they are asked for.
+
+    With ``then`` the body does not end, and that comes after the parts.
+    """
+    left = list(sizes)
+
+    async def receive() -> Message:
+        if not left and then is not None:
+            return await then()
+        body = bytes(left.pop(0))
+        return {"type": "http.request", "body": body, "more_body": bool(left) or then is not None}
+
+    return receive
+
+
+def statuses_of(app: ASGIApp, receive: Receive) -> list[int]:
+    """Return the statuses that an application answers with; none if it fails."""
+    statuses: list[int] = []
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    with suppress(ValueError):
+        asyncio.run(app({"type": "http", "headers": []}, receive, send))  # type: ignore[arg-type]
+    return statuses
 
 
 def test_requests_beyond_the_bound_are_told_to_come_again(serve: Serve) -> None:

@@ -15,10 +15,11 @@ from anyio.to_thread import run_sync
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_vlsearch.contracts import Encoder, Query
 from mcp_vlsearch.core.decode import decode, open_upright
@@ -110,11 +111,11 @@ def encoder_app(slot: EncoderSlot, settings: Settings, host: str, token: str | N
     """Return the web application, for requests that know the token if any."""
     service = _Service(slot, settings)
     routes = [
-        Route("/v1/embeddings", _explained(host, service.embeddings), methods=["POST"]),
-        Route("/v1/models", _explained(host, service.models)),
-        Route(EXPLAIN, _explained(host, service.explain), methods=["POST"]),
-        Route("/target_size", _explained(host, service.target_size)),
-        Route("/health", _explained(host, service.health)),
+        Route("/v1/embeddings", _explained(service.embeddings), methods=["POST"]),
+        Route("/v1/models", _explained(service.models)),
+        Route(EXPLAIN, _explained(service.explain), methods=["POST"]),
+        Route("/target_size", _explained(service.target_size)),
+        Route("/health", _explained(service.health)),
     ]
     registry = new_registry()
     registry.register(EncoderNumbers(slot.encoded))
@@ -126,16 +127,43 @@ def encoder_app(slot: EncoderSlot, settings: Settings, host: str, token: str | N
         return await health(lambda: slot.state)
 
     routes += [
-        Route(METRICS, _explained(host, metrics)),
-        Route(HEALTH, _explained(host, healthz)),
+        Route(METRICS, _explained(metrics)),
+        Route(HEALTH, _explained(healthz)),
     ]
-    app = Bounded(
+    app: ASGIApp = Bounded(
         Starlette(routes=routes),
         most_bytes=lambda _: _MAX_BODY,
         held_bytes=_HELD_BODIES * _MAX_BODY,
         seconds=_BODY_SECONDS,
+        refusal=_refusal,
     )
-    return BearerToken(app, token, besides=(HEALTH,)) if token else app
+    app = BearerToken(app, token, besides=(HEALTH,)) if token else app
+    return _NoPages(app, host)
+
+
+class _NoPages:
+    """Refuses what a browser sends for a web page: by its Origin, or under a foreign name.
+
+    That is known before a body is: such a page could else fill the place of bodies with its own.
+    """
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self._app = app
+        self._names = None if host in ("", "0.0.0.0", "::") else (*LOCAL_NAMES, bracketed(host))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 403 to a web page, and close: what may still come of its request is not read."""
+        if scope["type"] == "http" and not self._is_meant(Headers(scope=scope)):
+            refusal = _error(403, "requests of web pages and for other names are refused")
+            refusal.headers["connection"] = "close"
+            return await refusal(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+    def _is_meant(self, headers: Headers) -> bool:
+        if "origin" in headers:
+            return False
+        name = re.sub(r":\d+$", "", headers.get("host", ""))
+        return self._names is None or name in self._names
 
 
 class _Service:
@@ -254,13 +282,11 @@ def _side(http: HTTPRequest, name: str) -> int:
 
 
 def _explained(
-    host: str, handle: Callable[[HTTPRequest], Awaitable[Response]]
+    handle: Callable[[HTTPRequest], Awaitable[Response]],
 ) -> Callable[[HTTPRequest], Awaitable[Response]]:
-    """Keep web pages out, and turn errors into OpenAI's form, one line each."""
+    """Turn errors into OpenAI's form, one line each."""
 
     async def handled(http: HTTPRequest) -> Response:
-        if not _is_meant(http, host):
-            return _error(403, "requests of web pages and for other names are refused")
         try:
             return await handle(http)
         except (QueryError, ImageError) as error:
@@ -275,16 +301,13 @@ def _explained(
     return handled
 
 
-def _is_meant(http: HTTPRequest, host: str) -> bool:
-    """Refuse what a browser sends for a web page: by its Origin, or under a foreign name."""
-    if "origin" in http.headers:
-        return False
-    name = re.sub(r":\d+$", "", http.headers.get("host", ""))
-    return host in ("", "0.0.0.0", "::") or name in (*LOCAL_NAMES, bracketed(host))
+def _refusal(status: int, line: str) -> Response:
+    """Return what is answered to a request that :class:`Bounded` does not let in."""
+    return _error(status, line, again=status == 503)
 
 
-def _error(status: int, message: str, kind: str | None = None) -> Response:
+def _error(status: int, message: str, kind: str | None = None, *, again: bool = False) -> Response:
     kind = kind or ("invalid_request_error" if status < 500 else "server_error")
     content: dict[str, Any] = {"error": {"message": " ".join(message.split()), "type": kind}}
-    # the same request would fail again: OpenAI's clients and ours heed this header
-    return JSONResponse(content, status, headers={"x-should-retry": "false"})
+    # else the same request would fail again: OpenAI's clients and ours heed this header
+    return JSONResponse(content, status, headers=None if again else {"x-should-retry": "false"})

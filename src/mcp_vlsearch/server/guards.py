@@ -5,11 +5,12 @@ Plain ASGI, for any server of ours. Who may come in is up to
 """
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Final
 
 import anyio
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_vlsearch.server.listening import LOCAL_NAMES, bracketed
@@ -21,6 +22,10 @@ BODY_SECONDS: Final = 60.0
 AT_ONCE: Final = 2_000
 """Requests under way in a server, those that wait for their turn and open event streams too."""
 _ALL_ADDRESSES: Final = ("", "0.0.0.0", "::")
+
+
+def _plain(status: int, line: str) -> Response:
+    return PlainTextResponse(line + "\n", status)
 
 
 class KnownHosts:
@@ -40,9 +45,11 @@ class KnownHosts:
             headers = Headers(scope=scope)
             hosts, origins = headers.getlist("host"), headers.getlist("origin")
             if len(hosts) != 1 or not self._knows(hosts[0]):
-                return await _refuse(421, "this server is not known by that name", scope, send)
+                foreign = _plain(421, "this server is not known by that name")
+                return await _refuse(foreign, scope, send)
             if not all(self._knows_origin(origin) for origin in origins):
-                return await _refuse(403, "pages of other sites may not ask here", scope, send)
+                page = _plain(403, "pages of other sites may not ask here")
+                return await _refuse(page, scope, send)
         return await self._app(scope, receive, send)
 
     def _knows_origin(self, origin: str) -> bool:
@@ -64,6 +71,7 @@ class Bounded:
     A body has at most ``most_bytes`` of what is asked for (413, told before more is read) and comes
     within ``seconds`` (408). At most ``at_once`` requests are under way, and hold at most
     ``held_bytes`` of bodies together (503, to be sent again). The application gets each body whole.
+    ``refusal`` makes the answer to what is refused, of the status and a line that says why.
     """
 
     def __init__(
@@ -74,11 +82,13 @@ class Bounded:
         held_bytes: int,
         seconds: float = BODY_SECONDS,
         at_once: int = AT_ONCE,
+        refusal: Callable[[int, str], Response] = _plain,
     ) -> None:
         self._app = app
         self._most_bytes = most_bytes
         self._seconds = seconds
         self._at_once = at_once
+        self._refusal = refusal
         self._held_bytes = held_bytes
         self._held = 0
         self.under_way = 0
@@ -89,47 +99,71 @@ class Bounded:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         if self.under_way >= self._at_once:
-            return await _refuse(503, "too many requests at once: send it again", scope, send)
-        body = bytearray()
+            return await self._refuse(503, "too many requests at once: send it again", scope, send)
+        body = _Body()
         self.under_way += 1
         try:
             return await self._serve(scope, receive, send, body)
         finally:
             self.under_way -= 1
-            self._held -= len(body)
+            self._held -= body.length
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, body: bytearray) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, body: "_Body") -> None:
         most = self._most_bytes(scope)
-        too_large = f"the body is larger than {most} bytes: give a smaller picture"
+        too_large = f"the body is larger than {most} bytes: send less"
         if _told_length(scope) > most:
-            return await _refuse(413, too_large, scope, send)
+            return await self._refuse(413, too_large, scope, send)
         with anyio.move_on_after(self._seconds) as limit:
             status = await self._read(receive, body, most)
         if limit.cancelled_caught:
-            return await _refuse(408, f"the body took more than {self._seconds:g} s", scope, send)
+            too_slow = f"the body took more than {self._seconds:g} s: send less at a time"
+            return await self._refuse(408, too_slow, scope, send)
         if status == 413:
-            return await _refuse(413, too_large, scope, send)
+            return await self._refuse(413, too_large, scope, send)
         if status == 503:
-            return await _refuse(503, "too many large requests: send it again", scope, send)
+            return await self._refuse(503, "too many large requests: send it again", scope, send)
         if status is None:  # the client has gone
             return None
-        return await self._app(scope, replayed(bytes(body), receive), send)
+        return await self._app(scope, replayed(body.take(), receive), send)
 
-    async def _read(self, receive: Receive, body: bytearray, most: int) -> int | None:
+    async def _read(self, receive: Receive, body: "_Body", most: int) -> int | None:
         """Read a body; return 200, 413 or 503, or None if the client went away."""
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             chunk: bytes = message.get("body", b"")
-            if len(body) + len(chunk) > most:
+            if body.length + len(chunk) > most:
                 return 413
             if self._held + len(chunk) > self._held_bytes:
                 return 503
             self._held += len(chunk)
-            body += chunk
+            body.add(chunk)
             if not message.get("more_body", False):
                 return 200
+
+    async def _refuse(self, status: int, line: str, scope: Scope, send: Send) -> None:
+        response = self._refusal(status, line)
+        if status == 503:
+            response.headers["retry-after"] = "1"
+        await _refuse(response, scope, send)
+
+
+class _Body:
+    """What has come of a body. Its length stays known after its bytes were handed on."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._come = BytesIO()
+
+    def add(self, chunk: bytes) -> None:
+        self._come.write(chunk)
+        self.length += len(chunk)
+
+    def take(self) -> bytes:
+        """Return the bytes, which are not copied for that, and keep none."""
+        come, self._come = self._come, BytesIO()
+        return come.getvalue()
 
 
 def _told_length(scope: Scope) -> int:
@@ -149,11 +183,10 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _refuse(status: int, line: str, scope: Scope, send: Send) -> None:
-    """Answer with a line, and close: what may still come of the request is not read."""
-    headers = {"connection": "close", **({"retry-after": "1"} if status == 503 else {})}
-    answer = PlainTextResponse(line + "\n", status_code=status, headers=headers)
-    await answer(scope, _nothing, send)
+async def _refuse(response: Response, scope: Scope, send: Send) -> None:
+    """Answer, and close: what may still come of the request is not read."""
+    response.headers["connection"] = "close"
+    await response(scope, _nothing, send)
 
 
 async def _nothing() -> Message:
