@@ -94,6 +94,13 @@ def test_every_path_is_behind_names_and_token(serve: Serve, make_library: MakeLi
     assert status_of(port, get("evil.example", Authorization="Bearer secret")) == 421
 
 
+def test_who_may_not_ask_is_told_before_a_body_has_come(
+    serve: Serve, make_library: MakeLibrary
+) -> None:
+    port = serve(http_app(make_library(), "127.0.0.1", "secret"))
+    assert status_of(port, post("Content-Length: 100", b"{")) == 401
+
+
 def test_a_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     import hmac
 

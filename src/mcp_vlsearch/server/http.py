@@ -79,6 +79,7 @@ def http_app(library: Library, host: str, token: str | None) -> ASGIApp:
         max_request_body_size=_MAX_BODY,
     )
     app = Numbered(app, registry, library.encoder_state)
+    app = Bounded(app, most_bytes=lambda _: _MAX_BODY, held_bytes=_HELD_BYTES)
+    # Who may not ask takes nobody's place.
     app = BearerToken(app, token, besides=(HEALTH,)) if token else app
-    bounded = Bounded(app, most_bytes=lambda _: _MAX_BODY, held_bytes=_HELD_BYTES)
-    return KnownHosts(bounded, host)
+    return KnownHosts(app, host)
