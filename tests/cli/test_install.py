@@ -230,6 +230,7 @@ def test_settings_that_were_given_go_along_but_no_secrets(
     [
         (["emacs"], 1, "give one of claude-desktop"),
         (["cursor", "--scope", "all"], 2, "give user or project"),
+        (["cursor", "--name", " "], 2, "give what the client is to call the server"),
         (["claude-desktop", "--scope", "project"], 1, "leave --scope out"),
         (["cursor", "--root", "/nowhere"], 2, "give a folder that does"),
     ],

@@ -65,6 +65,8 @@ def install(
     from mcp_vlsearch.clients.launching import PUBLISHED, launched
     from mcp_vlsearch.clients.table import Place, client_named
 
+    if not name.strip():
+        raise UsageError("--name is empty: give what the client is to call the server")
     chosen = client_named(client)
     command, *words = PUBLISHED if uvx else launched(sys.argv[0])
     arguments = server_arguments(flags, root or (), is_new=not uninstall)
