@@ -152,7 +152,8 @@ def test_a_picture_at_the_limit_takes_no_more_memory_than_is_stated(tmp_path: Pa
             assert found["bytes"] <= stated + spare, (name, found)
         else:
             assert "the limit is" in found["error"], name
-            assert found["bytes"] <= stated / 4, (name, found)
+            # libwebp takes four bytes a pixel before it can be asked for the size
+            assert found["bytes"] <= stated / 4 + spare, (name, found)
 
 
 def test_only_formats_of_the_list_are_opened() -> None:
