@@ -127,7 +127,8 @@ class Searcher:
         """Return the vector of a query by picture and, if it is composed, of its picture alone."""
         together = request.phrasings if request.image and self._space.composes else ()
         alone = [Query(image=request.image)] if request.vector is None else []
-        vectors = encode([*(Query(text, request.image) for text in together), *alone])
+        queries = [*(Query(text, request.image) for text in together), *alone]
+        vectors = encode(queries) if queries else np.empty((0, 0), np.float32)
         picture = vectors[-1] if request.vector is None else request.vector
         if not request.phrasings:
             return picture, None
