@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mcp_vlsearch.contracts import Query
+from mcp_vlsearch.core.encoding import EncoderSlot
 from mcp_vlsearch.core.library import Library
 from mcp_vlsearch.core.likeness import LookAlikes
 from mcp_vlsearch.core.relevance import Background, judge
@@ -106,3 +107,13 @@ def test_the_picture_of_a_composed_query_is_encoded_alone_only_if_the_library_la
     assert asked == [("lime", True)]
     indexed.search_by_image(str(paint(photos / "new.png", 99)), text="lime")
     assert asked[1:] == [("lime", True), ("", True)]
+
+
+def test_a_known_picture_alone_asks_the_encoder_for_nothing(
+    indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the encoder was asked")
+
+    monkeypatch.setattr(EncoderSlot, "encode_queries", refuse)
+    assert indexed.search_by_image(str(photos / "0.png"), top_k=1).hits[0].score > 0.99
