@@ -42,3 +42,12 @@ def library(tmp_path: Path, photos: Path) -> Iterator[Library]:
     with Library.open(tmp_path / "library", encoder="mosaic", model="colours") as opened:
         opened.allow([photos])
         yield opened
+
+
+@pytest.fixture
+def indexed(library: Library, photos: Path) -> Library:
+    """Thirty pictures, so that there is a bulk to stand out from."""
+    for seed in range(10, 30):
+        paint(photos / f"{seed}.png", seed)
+    library.index()
+    return library

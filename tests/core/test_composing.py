@@ -20,15 +20,6 @@ pytestmark = pytest.mark.end_to_end
 
 
 @pytest.fixture
-def indexed(library: Library, photos: Path) -> Library:
-    """Thirty pictures, so that there is a bulk to stand out from."""
-    for seed in range(10, 30):
-        paint(photos / f"{seed}.png", seed)
-    library.index()
-    return library
-
-
-@pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     """Text of each query that the encoder gets, and whether it has a picture."""
     found: list[tuple[str, bool]] = []

@@ -28,15 +28,6 @@ pytestmark = pytest.mark.end_to_end
 Scored = list[tuple[str, float]]
 
 
-@pytest.fixture
-def indexed(library: Library, photos: Path) -> Library:
-    """Thirty pictures, so that there is a bulk to stand out from."""
-    for seed in range(10, 30):
-        paint(photos / f"{seed}.png", seed)
-    library.index()
-    return library
-
-
 def by_hand(photos: Path, query: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Scored:
     """Score every picture with NumPy, best first."""
     scores = {str(p): float(vector_of(Image.open(p)) @ query) for p in photos.rglob("*.png")}
